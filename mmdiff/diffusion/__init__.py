@@ -1,0 +1,20 @@
+from .arch import ARCHITECTURES, Architecture, Block, get_architecture
+from .checkpoint import CheckpointError, load_weights, read_checkpoint
+from .schedule import NUM_TIMESTEPS, alphas_cumprod, betas, fixed_noise, q_sample
+from .unet import UNet
+
+__all__ = [
+    'ARCHITECTURES',
+    'NUM_TIMESTEPS',
+    'Architecture',
+    'Block',
+    'CheckpointError',
+    'UNet',
+    'alphas_cumprod',
+    'betas',
+    'fixed_noise',
+    'get_architecture',
+    'load_weights',
+    'q_sample',
+    'read_checkpoint',
+]

@@ -1,0 +1,121 @@
+"""Reading guided-diffusion checkpoints, and checking that they fit."""
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from os import PathLike
+
+import torch
+from torch import Tensor
+
+from .unet import UNet
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint file is broken, foreign, or of another architecture."""
+
+
+def read_checkpoint(path: str | PathLike, prefix: str = '') -> dict[str, Tensor]:
+    """Read a state dict from a file, as weights only: no code in it can run.
+
+    Tensors of an ordinary (zip) file are mapped into memory, so that those of
+    blocks that are not built are never read from disk.
+
+    Args:
+        path (str | PathLike): A state dict saved by ``torch.save``, as the
+            published checkpoints are, or a dict that holds one under
+            ``'state_dict'``, as MMEngine writes.
+        prefix (str): Keep the keys below this prefix, without it, e.g.
+            ``'backbone.unet.'`` in a segmentor's checkpoint. Defaults to ''.
+
+    Returns:
+        dict[str, Tensor]: The state dict, on the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is truncated, is not a PyTorch file,
+            holds more than weights, or has no key below ``prefix``.
+    """
+    try:
+        content = torch.load(
+            path, map_location='cpu', weights_only=True, mmap=zipfile.is_zipfile(path)
+        )
+    except FileNotFoundError:
+        raise FileNotFoundError(f'checkpoint file {path} does not exist') from None
+    except pickle.UnpicklingError as error:
+        unsafe = re.search(r'GLOBAL (\S+) was not an allowed global', str(error))
+        if unsafe:
+            raise CheckpointError(
+                f'{path} holds more than weights ({unsafe[1]}), and only weights are loaded. '
+                "Save its state dict alone: torch.save(checkpoint['state_dict'], path)"
+            ) from None
+        raise CheckpointError(_unreadable(path)) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(_unreadable(path)) from error
+    if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
+        content = content['state_dict']
+    if not isinstance(content, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    ):
+        raise CheckpointError(
+            f'{path} is not a state dict: expected a dict from names to tensors, '
+            f'got {type(content).__name__}'
+        )
+    kept = {key[len(prefix) :]: value for key, value in content.items() if key.startswith(prefix)}
+    if not kept:
+        raise CheckpointError(
+            f'{path} has no key that starts with prefix={prefix!r}; it has {_some(content)}'
+        )
+    return kept
+
+
+def load_weights(unet: UNet, state_dict: Mapping[str, Tensor], source: str) -> list[str]:
+    """Copy a state dict into a U-Net, of which later blocks may be missing.
+
+    Args:
+        unet (UNet): The U-Net to fill.
+        state_dict (Mapping[str, Tensor]): Weights of the same architecture.
+        source (str): Where they came from, for messages.
+
+    Returns:
+        list[str]: The keys that were left out as their blocks are not built.
+
+    Raises:
+        CheckpointError: If a key is missing, unexpected or misshapen. The
+            message names it.
+    """
+    if 'time_embed.0.weight' not in state_dict:
+        raise CheckpointError(
+            f'{source} does not hold a guided-diffusion U-Net: it has no time_embed.0.weight but '
+            f'{_some(state_dict)}'
+        )
+    with torch.device('meta'):
+        complete = UNet(unet.arch).state_dict()
+    built = unet.state_dict()
+    faults = {
+        'missing': [key for key in built if key not in state_dict],
+        'unexpected': [key for key in state_dict if key not in complete],
+        'misshapen': [
+            f'{key} (checkpoint {tuple(value.shape)}, architecture {tuple(complete[key].shape)})'
+            for key, value in state_dict.items()
+            if key in complete and value.shape != complete[key].shape
+        ],
+    }
+    if any(faults.values()):
+        raise CheckpointError(
+            f'{source} does not fit the architecture; '
+            + '; '.join(f'{fault}: {_some(keys)}' for fault, keys in faults.items() if keys)
+        )
+    unet.load_state_dict({key: state_dict[key] for key in built})
+    return [key for key in state_dict if key not in built]
+
+
+def _unreadable(path):
+    return f'{path} is truncated, or is not a file that torch.save wrote'
+
+
+def _some(keys, most=8):
+    keys = list(keys)
+    more = f' and {len(keys) - most} more' if len(keys) > most else ''
+    return ', '.join(keys[:most]) + more

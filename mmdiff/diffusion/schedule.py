@@ -1,0 +1,84 @@
+"""The forward noising process of a diffusion model (paper, eq. 1 and 2)."""
+
+import math
+from functools import lru_cache
+
+import torch
+
+NUM_TIMESTEPS = 1000
+
+
+def betas(schedule: str) -> torch.Tensor:
+    """Variances of the noise that each of the 1000 steps adds.
+
+    Args:
+        schedule (str): ``'linear'``, from 1e-4 to 2e-2 (Ho et al., *DDPM*), or
+            ``'cosine'`` (Nichol and Dhariwal, *Improved DDPM*, eq. 17), cut
+            off at 0.999.
+
+    Returns:
+        Tensor: Shape (1000, ), float64.
+
+    Raises:
+        ValueError: If the schedule is unknown.
+    """
+    if schedule == 'linear':
+        return torch.linspace(1e-4, 2e-2, NUM_TIMESTEPS, dtype=torch.float64)
+    if schedule == 'cosine':
+        time = torch.arange(NUM_TIMESTEPS + 1, dtype=torch.float64) / NUM_TIMESTEPS
+        signal = torch.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
+        return (1 - signal[1:] / signal[:-1]).clamp(max=0.999)
+    raise ValueError(f"schedule must be 'linear' or 'cosine', got {schedule!r}")
+
+
+@lru_cache
+def alphas_cumprod(schedule: str) -> torch.Tensor:
+    r"""The share :math:`\bar\alpha_t` of the image's variance left at each step.
+
+    Args:
+        schedule (str): ``'linear'`` or ``'cosine'``.
+
+    Returns:
+        Tensor: Shape (1000, ), float64, decreasing.
+    """
+    return torch.cumprod(1 - betas(schedule), dim=0)
+
+
+def q_sample(
+    x_0: torch.Tensor, timestep: int, noise: torch.Tensor | None, schedule: str
+) -> torch.Tensor:
+    r"""Noise images to a timestep (paper, eq. 2).
+
+    :math:`x_t = \sqrt{\bar\alpha_t} x_0 + \sqrt{1 - \bar\alpha_t} \epsilon`
+
+    Args:
+        x_0 (Tensor): Images in [-1, 1], shape (N, C, H, W).
+        timestep (int): From 0 to 999, as guided-diffusion counts.
+        noise (Tensor, optional): Standard normal, of a shape that broadcasts
+            to that of ``x_0``. None stands for zeros: the mean of
+            :math:`q(x_t | x_0)`.
+        schedule (str): ``'linear'`` or ``'cosine'``.
+
+    Returns:
+        Tensor: The noised images, in the shape and dtype of ``x_0``.
+    """
+    abar = alphas_cumprod(schedule)[timestep].item()
+    x_t = math.sqrt(abar) * x_0
+    return x_t if noise is None else x_t + math.sqrt(1 - abar) * noise
+
+
+@lru_cache(maxsize=16)
+def fixed_noise(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
+    """Standard normal noise that depends on nothing but its arguments.
+
+    It is drawn on the CPU, so that a GPU gets the same. The result is shared
+    between calls and must not be changed in place.
+
+    Args:
+        seed (int): Seed of the draw.
+        shape (tuple[int, ...]): Shape of the result.
+
+    Returns:
+        Tensor: float32, on the CPU.
+    """
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,4 @@
+from .backbones import GuidedDiffusionBackbone
+from .necks import FeatureAdapter
+
+__all__ = ['FeatureAdapter', 'GuidedDiffusionBackbone']

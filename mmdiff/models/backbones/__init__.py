@@ -1,0 +1,3 @@
+from .guided_diffusion import GuidedDiffusionBackbone
+
+__all__ = ['GuidedDiffusionBackbone']

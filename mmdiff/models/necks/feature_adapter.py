@@ -1,0 +1,97 @@
+"""From the features of a diffusion U-Net to the levels of a dense head."""
+
+import math
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmdiff.registry import MODELS
+
+
+@MODELS.register_module()
+class FeatureAdapter(BaseModule):
+    """1x1 convolution to a common width, then bilinear resize to given strides.
+
+    This is how the paper feeds U-Net features to UperNet (appendix 7.3). One
+    feature feeds all levels; several features feed one level each.
+
+    Args:
+        in_channels (Sequence[int]): Channels of each feature.
+        in_strides (Sequence[int]): Stride of each feature, input image size
+            over feature size.
+        out_channels (int): Channels of every level. Defaults to 1024, the
+            paper's.
+        out_strides (Sequence[int]): Stride of each level. Defaults to
+            (4, 8, 16, 32), UperNet's.
+        init_cfg (dict, optional): Initialisation config. Defaults to None:
+            PyTorch's defaults.
+
+    Raises:
+        ValueError: If the numbers of features, strides and levels do not fit.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        in_strides: Sequence[int],
+        out_channels: int = 1024,
+        out_strides: Sequence[int] = (4, 8, 16, 32),
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg=init_cfg)
+        if len(in_channels) != len(in_strides):
+            raise ValueError(
+                f'in_channels={tuple(in_channels)} and in_strides={tuple(in_strides)} must name '
+                'the same features'
+            )
+        if len(in_channels) not in (1, len(out_strides)):
+            raise ValueError(
+                f'{len(in_channels)} features cannot feed the {len(out_strides)} levels of '
+                f'out_strides={tuple(out_strides)}: give one feature for all, or one for each'
+            )
+        self.in_channels = tuple(in_channels)
+        self.in_strides = tuple(in_strides)
+        self.out_strides = tuple(out_strides)
+        self.convs = nn.ModuleList(nn.Conv2d(c, out_channels, 1) for c in in_channels)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Adapt features to levels.
+
+        Args:
+            features (Sequence[Tensor]): Maps of shape (N, in_channels[i],
+                H_i, W_i).
+
+        Returns:
+            tuple[Tensor, ...]: For each of ``out_strides`` a map of shape
+            (N, out_channels, ceil(H_i * s_in / s_out), ceil(W_i * s_in /
+            s_out)).
+
+        Raises:
+            ValueError: If the features are not those of ``in_channels``.
+        """
+        channels = tuple(feature.shape[1] for feature in features)
+        if channels != self.in_channels:
+            raise ValueError(
+                f'features have {channels} channels, but in_channels={self.in_channels}'
+            )
+        if len(features) == 1:
+            adapted = self.convs[0](features[0])
+            return tuple(_resize(adapted, self.in_strides[0], s) for s in self.out_strides)
+        return tuple(
+            # The two commute, so the convolution goes where the map is smaller.
+            conv(_resize(feature, s_in, s_out))
+            if s_in < s_out
+            else _resize(conv(feature), s_in, s_out)
+            for conv, feature, s_in, s_out in zip(
+                self.convs, features, self.in_strides, self.out_strides, strict=True
+            )
+        )
+
+
+def _resize(x: Tensor, stride: int, to_stride: int) -> Tensor:
+    if stride == to_stride:
+        return x
+    size = [math.ceil(side * stride / to_stride) for side in x.shape[-2:]]
+    return F.interpolate(x, size=size, mode='bilinear', align_corners=False)

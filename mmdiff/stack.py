@@ -1,0 +1,93 @@
+"""Which OpenMMLab distributions are installed, and whether mmdiff was tested with them.
+
+OpenMMLab's packages exist twice: the originals (``mmengine``, ``mmcv``, ...)
+and maintained forks (``onedl-mmengine``, ``onedl-mmcv``, ...) that install the
+same modules under other distribution names. A dependency of ours on either
+would install it over the other, so mmdiff declares none and looks here instead.
+"""
+
+import warnings
+from importlib import metadata
+from pathlib import Path
+
+# Module -> (distribution of the maintained fork, distribution of the original).
+DISTRIBUTIONS = {
+    'mmengine': ('onedl-mmengine', 'mmengine'),
+    'mmcv': ('onedl-mmcv', 'mmcv'),
+    'mmseg': ('onedl-mmsegmentation', 'mmsegmentation'),
+    'mmdet': ('onedl-mmdetection', 'mmdet'),
+    'mmpretrain': ('onedl-mmpretrain', 'mmpretrain'),
+}
+INSTALL = 'Install the tested set: pip install -r {path} (or run tools/setup_env.sh in a clone).'
+
+
+class UntestedStackWarning(UserWarning):
+    """mmdiff was not tested with an installed OpenMMLab distribution."""
+
+
+def requirements_file() -> Path:
+    """Path of the file that pins the tested OpenMMLab distributions."""
+    package = Path(__file__).parent
+    # Installed packages carry the file in .mim; a bare clone has it at its root.
+    for folder in (package / '.mim', package.parent):
+        path = folder / 'requirements' / 'openmmlab.txt'
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f'requirements/openmmlab.txt is missing beside {package}')
+
+
+def tested_versions() -> dict[str, str]:
+    """Versions that mmdiff is tested with, by distribution name."""
+    lines = requirements_file().read_text().splitlines()
+    pins = (line.split('#')[0].strip().split('==') for line in lines if '==' in line)
+    return {name: version for name, version in pins}
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the installed OpenMMLab distributions, by name."""
+    versions = {}
+    for names in DISTRIBUTIONS.values():
+        for name in names:
+            try:
+                versions[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+    return versions
+
+
+def require(module: str) -> None:
+    """Make sure that a usable distribution of an OpenMMLab module is there.
+
+    Args:
+        module (str): Name of the module, e.g. ``'mmseg'``.
+
+    Raises:
+        ImportError: If it is not installed, or installed twice under
+            different distribution names, which overwrite each other's files.
+
+    Warns:
+        UntestedStackWarning: If mmdiff was not tested with what is installed.
+    """
+    installed = installed_versions()
+    found = [name for name in DISTRIBUTIONS[module] if name in installed]
+    how = INSTALL.format(path=requirements_file())
+    if not found:
+        raise ImportError(f'mmdiff needs {module} here, and it is not installed. {how}')
+    if len(found) > 1:
+        raise ImportError(
+            f'{" and ".join(found)} are both installed, and both provide the module {module}: '
+            f'uninstall both, then install one. {how}'
+        )
+    (name,) = found
+    tested = tested_versions()
+    if tested.get(name) != installed[name]:
+        fork = DISTRIBUTIONS[module][0]
+        warnings.warn(
+            f'mmdiff is tested with {fork}=={tested[fork]}, not with {name}=={installed[name]}. '
+            f'{how}',
+            UntestedStackWarning,
+            stacklevel=2,
+        )
+
+
+require('mmengine')

@@ -1,0 +1,3 @@
+from .download import local_file
+
+__all__ = ['local_file']

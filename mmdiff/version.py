@@ -1,0 +1,3 @@
+"""Version of mmdiff; setup.py reads it without importing the package."""
+
+__version__ = '0.1.0'
