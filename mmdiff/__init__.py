@@ -1,4 +1,4 @@
-from . import stack as stack  # noqa: I001  (refuses a broken stack before anything needs it)
+from . import stack  # refuses a broken installation before anything needs it
 from .version import __version__
 
-__all__ = ['__version__']
+__all__ = ['__version__', 'stack']

@@ -39,8 +39,7 @@ def requirements_file() -> Path:
 def tested_versions() -> dict[str, str]:
     """Versions that mmdiff is tested with, by distribution name."""
     lines = requirements_file().read_text().splitlines()
-    pins = (line.split('#')[0].strip().split('==') for line in lines if '==' in line)
-    return {name: version for name, version in pins}
+    return dict(line.split('==') for line in lines if '==' in line and line[0] != '#')
 
 
 def installed_versions() -> dict[str, str]:

@@ -51,7 +51,9 @@ def read_checkpoint(path: str | PathLike, prefix: str = '') -> dict[str, Tensor]
                 "Save its state dict alone: torch.save(checkpoint['state_dict'], path)"
             ) from None
         raise CheckpointError(_unreadable(path)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # torch's unpickler meets foreign bytes with any error
         raise CheckpointError(_unreadable(path)) from error
     if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
         content = content['state_dict']

@@ -27,7 +27,7 @@ AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 @MODELS.register_module()
 class GuidedDiffusionBackbone(BaseModule):
-    """Features of a guided-diffusion (ADM) U-Net at one timestep.
+    r"""Features of a guided-diffusion (ADM) U-Net at one timestep.
 
     The image is noised to ``timestep`` (paper, eq. 2), the U-Net runs up to
     the deepest of ``blocks``, and the maps after ``blocks`` are returned
@@ -52,7 +52,7 @@ class GuidedDiffusionBackbone(BaseModule):
             every forward, as in the paper. ``'fixed'`` is one draw that
             depends only on ``seed`` and the size of the image; all images of
             a batch share it, so that features do not depend on the batch.
-            ``'none'`` is zero noise, :math:`x_t = \\sqrt{\\bar\\alpha_t} x_0`.
+            ``'none'`` is zero noise, :math:`x_t = \sqrt{\bar\alpha_t} x_0`.
             Defaults to ``'random'``.
         eval_noise (str): The noise in evaluation, one of the same three.
             Defaults to ``'fixed'``, so that a test score repeats. (The paper
@@ -104,6 +104,8 @@ class GuidedDiffusionBackbone(BaseModule):
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg=init_cfg)
+        if init_cfg is not None:
+            _check_init_cfg(init_cfg)
         self.arch = get_architecture(arch)
         self.blocks = self._check_blocks(blocks)
         _check_int('timestep', timestep, 0, NUM_TIMESTEPS - 1)
@@ -164,24 +166,13 @@ class GuidedDiffusionBackbone(BaseModule):
         """Load the pretrained U-Net that ``init_cfg`` names.
 
         Raises:
-            ValueError: If ``init_cfg`` is of another type than ``Pretrained``.
             FileNotFoundError: If there is no such checkpoint.
             CheckpointError: If the checkpoint is broken or does not fit.
         """
         if self.is_init or self.init_cfg is None:
-            self.is_init = True
             return
-        init_cfg = dict(self.init_cfg)
-        if init_cfg.pop('type', None) != 'Pretrained' or not {'checkpoint'} <= set(init_cfg) <= {
-            'checkpoint',
-            'prefix',
-        }:
-            raise ValueError(
-                "init_cfg must be dict(type='Pretrained', checkpoint=...) with an optional prefix, "
-                f'got {self.init_cfg}'
-            )
-        checkpoint = init_cfg['checkpoint']
-        state_dict = read_checkpoint(local_file(checkpoint), init_cfg.get('prefix') or '')
+        checkpoint = self.init_cfg['checkpoint']
+        state_dict = read_checkpoint(local_file(checkpoint), self.init_cfg.get('prefix', ''))
         left_out = load_weights(self.unet, state_dict, checkpoint)
         message = f'Loaded the U-Net from {checkpoint}.'
         if left_out:
@@ -248,6 +239,17 @@ class GuidedDiffusionBackbone(BaseModule):
         if self.ensemble_size > 1:
             feature = feature.unflatten(0, (-1, self.ensemble_size)).mean(dim=1)
         return feature
+
+
+def _check_init_cfg(init_cfg):
+    keys = set(init_cfg) if isinstance(init_cfg, dict) else set()
+    if not {'type', 'checkpoint'} <= keys <= {'type', 'checkpoint', 'prefix'} or (
+        init_cfg['type'] != 'Pretrained'
+    ):
+        raise ValueError(
+            "init_cfg must be dict(type='Pretrained', checkpoint=...), with an optional prefix, "
+            f'got {init_cfg!r}'
+        )
 
 
 def _check_int(name, value, low, high=None):

@@ -1,0 +1,266 @@
+"""GuidedDiffusionBackbone: noise, padding, freezing and loading."""
+
+import pytest
+import torch
+from mmengine.registry import MODELS as ROOT
+from mmengine.registry import DefaultScope
+
+from mmdiff.diffusion import CheckpointError, UNet, fixed_noise, get_architecture, q_sample
+from mmdiff.models import GuidedDiffusionBackbone
+from mmdiff.models.backbones import guided_diffusion
+
+BLOCKS = (14, 12, 10)
+
+
+def backbone(seed=0, **kwargs):
+    torch.manual_seed(seed)
+    model = GuidedDiffusionBackbone(**(dict(arch='adm-64-small', blocks=BLOCKS) | kwargs))
+    for parameter in model.parameters():
+        if not parameter.any():
+            parameter.data.normal_(std=0.05)
+    return model
+
+
+def images(n=2, height=32, width=48):
+    return torch.rand(n, 3, height, width, generator=torch.Generator().manual_seed(5)) * 2 - 1
+
+
+def same(a, b, tolerance=1e-4):
+    for x, y in zip(a, b, strict=True):
+        torch.testing.assert_close(x, y, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize('scope', ['mmengine', 'mmseg', 'mmdet', 'mmpretrain'])
+def test_is_built_from_any_scope(scope):
+    with DefaultScope.overwrite_default_scope(scope):
+        model = ROOT.build(
+            dict(type='mmdiff.GuidedDiffusionBackbone', arch='adm-64-small', blocks=[10])
+        )
+    assert isinstance(model, GuidedDiffusionBackbone)
+
+
+def test_features_are_those_of_the_noised_image():
+    model = backbone(timestep=200).eval()
+    x_0 = images()
+    x_t = q_sample(x_0, 200, fixed_noise(0, (1, 3, 32, 48)), 'linear')
+    with torch.no_grad():
+        features = model(x_0)
+        same(features, model.unet.features(x_t, torch.tensor([200, 200]), BLOCKS))
+    for feature, channels, stride in zip(features, model.out_channels, model.strides, strict=True):
+        assert feature.shape == (2, channels, 32 // stride, 48 // stride)
+
+
+def test_evaluation_repeats_and_training_does_not():
+    model = backbone()
+    with torch.no_grad():
+        first, second = model.eval()(images()), model(images())
+        same(first, second, tolerance=0)
+        noisy, noisier = model.train()(images()), model(images())
+    assert not torch.equal(noisy[0], noisier[0])
+
+
+def test_fixed_noise_does_not_depend_on_the_batch():
+    model = backbone().eval()
+    x_0 = images(4)
+    with torch.no_grad():
+        together = model(x_0)
+        alone = [model(x_0[i : i + 1]) for i in range(4)]
+    for i in range(4):
+        same([f[i : i + 1] for f in together], alone[i])
+
+
+def test_seed_changes_the_fixed_noise():
+    a, b = backbone(seed=0).eval(), GuidedDiffusionBackbone('adm-64-small', blocks=BLOCKS, seed=1)
+    b.load_state_dict(a.state_dict())
+    with torch.no_grad():
+        assert not torch.equal(a(images())[0], b.eval()(images())[0])
+
+
+def test_noise_none_is_the_scaled_image():
+    model = backbone(eval_noise='none', timestep=500).eval()
+    x_t = q_sample(images(), 500, torch.zeros(2, 3, 32, 48), 'linear')
+    with torch.no_grad():
+        same(model(images()), model.unet.features(x_t, torch.tensor([500, 500]), BLOCKS))
+
+
+def test_ensemble_averages_the_features_of_its_draws():
+    model = backbone(ensemble_size=3).eval()
+    x_0 = images()
+    draws = fixed_noise(0, (3, 3, 32, 48))
+    with torch.no_grad():
+        single = [
+            model.unet.features(q_sample(x_0, 90, draw, 'linear'), torch.tensor([90, 90]), BLOCKS)
+            for draw in draws
+        ]
+        same(model(x_0), [torch.stack(f).mean(0) for f in zip(*single, strict=True)])
+
+
+@pytest.mark.parametrize('size', [(32, 32), (33, 32), (31, 63), (1, 1), (5, 100)])
+def test_any_size_is_padded_and_cropped_back(size):
+    model = backbone(eval_noise='none').eval()
+    x_0 = images(1, *size)
+    height, width = (-(-side // 8) * 8 for side in size)
+    rows = torch.arange(height).clamp(max=size[0] - 1)
+    columns = torch.arange(width).clamp(max=size[1] - 1)
+    with torch.no_grad():
+        features = model(x_0)
+        padded = model(x_0[:, :, rows][..., columns])
+    for feature, whole, stride in zip(features, padded, model.strides, strict=True):
+        assert feature.shape[-2:] == (-(-size[0] // stride), -(-size[1] // stride))
+        torch.testing.assert_close(feature, whole[..., : feature.shape[2], : feature.shape[3]])
+
+
+def test_blocks_are_returned_in_the_order_asked_for():
+    model = backbone(blocks=(10, 14)).eval()
+    other = backbone(blocks=(14, 10)).eval()
+    with torch.no_grad():
+        same(model(images()), other(images())[::-1])
+    assert model.out_channels == other.out_channels[::-1] == (128, 64)
+    assert model.strides == (8, 2)
+
+
+@pytest.mark.parametrize(('frozen', 'first_trained'), [('none', 0), ('all', 15), (9, 10), (1, 2)])
+def test_frozen(frozen, first_trained):
+    model = backbone(frozen=frozen).train()
+    assert model.training
+    features = model(images())
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if frozen == 'all':
+        assert not trained
+        assert not any(f.requires_grad for f in features)
+        assert not any(m.training for b in model.unet.blocks() for m in b.modules())
+        return
+    sum(f.sum() for f in features).backward()
+    # Exactly those that should have a gradient: what DDP needs.
+    assert all((p.grad is not None) == p.requires_grad for p in model.parameters())
+    for number, block in enumerate(model.unet.blocks(), start=1):
+        assert block.training == (number >= first_trained)
+        assert all(p.requires_grad == (number >= first_trained) for p in block.parameters())
+
+
+def test_frozen_backbone_draws_fresh_noise_in_training():
+    model = backbone(frozen='all').train()
+    assert not torch.equal(model(images())[0], model(images())[0])
+
+
+def test_label():
+    arch = dict(
+        image_size=64, model_channels=32, channel_mult=(1, 2), num_res_blocks=1, num_classes=5,
+        attention_resolutions=(), num_heads=1,
+    )  # fmt: skip
+    with_label, without = (backbone(arch=arch, blocks=[4], label=label) for label in (3, None))
+    without.load_state_dict(with_label.state_dict())
+    with torch.no_grad():
+        a, b = with_label.eval()(images())[0], without.eval()(images())[0]
+    assert not torch.allclose(a, b)
+    without.train()(images())[0].sum().backward()
+    assert all((p.grad is not None) == p.requires_grad for p in without.parameters())
+
+
+def test_gradient_checkpointing_gives_the_same_gradients():
+    models = [backbone(with_cp=with_cp, noise='fixed').train() for with_cp in (False, True)]
+    for model in models:
+        sum(f.square().mean() for f in model(images())).backward()
+    for a, b in zip(*(m.parameters() for m in models), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_amp_dtype():
+    model, plain = backbone(amp_dtype='bfloat16').eval(), backbone().eval()
+    dtypes = []
+    model.unet.input_blocks[1].register_forward_hook(lambda *a: dtypes.append(a[2].dtype))
+    with torch.no_grad():
+        features, expected = model(images()), plain(images())
+    assert dtypes == [torch.bfloat16]
+    for feature, reference in zip(features, expected, strict=True):
+        assert feature.dtype == torch.float32
+        assert (feature - reference).abs().mean() < 0.05 * reference.abs().mean()
+
+
+def test_surrounding_autocast_is_followed():
+    model = backbone().eval()
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        assert model(images())[0].dtype == torch.bfloat16
+
+
+def test_loads_a_published_checkpoint_as_it_is(tmp_path, monkeypatch):
+    """A complete state dict in guided-diffusion's names, loaded through ``init_cfg``."""
+    unet = UNet(get_architecture('adm-64-small'))
+    for parameter in unet.parameters():
+        parameter.data.normal_(std=0.05)
+    path = tmp_path / 'published.pt'
+    torch.save(unet.state_dict(), path)
+    model = backbone(
+        blocks=(12,), init_cfg=dict(type='Pretrained', checkpoint=str(path)), eval_noise='none'
+    )
+    logged = []
+    monkeypatch.setattr(guided_diffusion, 'print_log', lambda text, **_: logged.append(text))
+    model.init_weights()
+    (printed,) = logged
+    assert 'blocks that are not built, as they come after block 12' in printed
+    assert 'output_blocks.3.0.in_layers.0.weight' in printed
+    x_t = q_sample(images(), 90, None, 'linear')
+    with torch.no_grad():
+        same(model.eval()(images()), unet.eval().features(x_t, torch.tensor([90, 90]), (12,)))
+
+
+def test_loads_the_backbone_of_a_segmentor(tmp_path):
+    trained = backbone()
+    path = tmp_path / 'iter_1.pth'
+    torch.save({'state_dict': {f'backbone.{k}': v for k, v in trained.state_dict().items()}}, path)
+    model = backbone(
+        seed=1,
+        init_cfg=dict(type='Pretrained', checkpoint=str(path), prefix='backbone.unet.'),
+    )
+    model.init_weights()
+    for key, value in trained.state_dict().items():
+        assert torch.equal(model.state_dict()[key], value)
+
+
+def test_bad_checkpoint_is_an_error(tmp_path):
+    path = tmp_path / 'broken.pt'
+    path.write_bytes(b'broken')
+    model = backbone(init_cfg=dict(type='Pretrained', checkpoint=str(path)))
+    with pytest.raises(CheckpointError, match='truncated'):
+        model.init_weights()
+    model = backbone(init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'none.pt')))
+    with pytest.raises(FileNotFoundError, match=r'none\.pt does not exist'):
+        model.init_weights()
+
+
+@pytest.mark.parametrize(
+    ('change', 'error', 'message'),
+    [
+        (dict(timestep=1000), ValueError, 'timestep must be an int from 0 to 999, got 1000'),
+        (dict(timestep=-1), ValueError, 'timestep must be an int from 0 to 999, got -1'),
+        (dict(timestep=9.5), TypeError, 'timestep must be an int from 0 to 999, got 9.5'),
+        (dict(blocks=(0,)), ValueError, 'blocks has block 0, but .* blocks 1 to 17'),
+        (dict(blocks=18), ValueError, 'blocks has block 18'),
+        (dict(blocks=()), TypeError, 'one or more block numbers'),
+        (dict(blocks='12'), TypeError, 'one or more block numbers'),
+        (dict(blocks=('12',)), TypeError, r"block numbers \(int\), got '12'"),
+        (dict(blocks=(12, 12)), ValueError, 'must not repeat'),
+        (dict(noise='gauss'), ValueError, 'noise must be one of random, fixed, none'),
+        (dict(eval_noise=None), ValueError, 'eval_noise must be one of random, fixed, none'),
+        (dict(ensemble_size=0), ValueError, 'ensemble_size must be an int of at least 1'),
+        (dict(ensemble_size=2, noise='none'), ValueError, 'neither may be "none"'),
+        (dict(frozen='some'), ValueError, "'none', 'all', or a block number from 1 to 14"),
+        (dict(frozen=15), ValueError, 'a block number from 1 to 14'),
+        (dict(frozen=True), ValueError, 'a block number from 1 to 14'),
+        (dict(label=3), ValueError, 'is not class-conditional'),
+        (dict(arch='adm-256', label=1000), ValueError, 'label must be an int from 0 to 999'),
+        (dict(amp_dtype='int8'), ValueError, 'amp_dtype must be one of float16, bfloat16'),
+        (dict(arch='resnet'), ValueError, "arch='resnet' is unknown"),
+        (dict(init_cfg=dict(type='Normal')), ValueError, 'init_cfg must be dict'),
+        (dict(init_cfg=[]), ValueError, 'init_cfg must be dict'),
+    ],
+)
+def test_bad_arguments(change, error, message):
+    with torch.device('meta'), pytest.raises(error, match=message):
+        GuidedDiffusionBackbone(**(dict(arch='adm-64-small', blocks=BLOCKS) | change))
+
+
+@pytest.mark.parametrize('shape', [(3, 32, 32), (1, 1, 32, 32), (1, 4, 32, 32)])
+def test_bad_input(shape):
+    with pytest.raises(ValueError, match=r'x_0 must have shape \(N, 3, H, W\), got'):
+        backbone()(torch.zeros(shape))

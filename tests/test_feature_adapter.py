@@ -1,0 +1,62 @@
+"""FeatureAdapter: the neck between U-Net features and a dense head."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmdiff.models import FeatureAdapter
+
+
+def test_one_feature_for_all_levels():
+    neck = FeatureAdapter(in_channels=[8], in_strides=[16], out_channels=6)
+    feature = torch.randn(2, 8, 4, 6)
+    levels = neck([feature])
+    assert [tuple(level.shape) for level in levels] == [
+        (2, 6, 16, 24), (2, 6, 8, 12), (2, 6, 4, 6), (2, 6, 2, 3),
+    ]  # fmt: skip
+    assert sum(p.numel() for p in neck.parameters()) == 8 * 6 + 6
+    for level in levels:
+        resized = F.interpolate(neck.convs[0](feature), size=level.shape[-2:], mode='bilinear')
+        torch.testing.assert_close(level, resized)
+
+
+def test_each_feature_its_own_level():
+    """Blocks {33, 30, 27, 24} of the 256 model: strides 2, 4, 8, 16 to 4, 8, 16, 32."""
+    neck = FeatureAdapter(in_channels=[4, 5, 6, 7], in_strides=[2, 4, 8, 16], out_channels=3)
+    features = [torch.randn(1, c, 64 // s, 96 // s) for c, s in ((4, 2), (5, 4), (6, 8), (7, 16))]
+    levels = neck(features)
+    for level, feature, conv, stride in zip(
+        levels, features, neck.convs, (4, 8, 16, 32), strict=True
+    ):
+        assert level.shape == (1, 3, 64 // stride, 96 // stride)
+        resized = F.interpolate(conv(feature), size=level.shape[-2:], mode='bilinear')
+        torch.testing.assert_close(level, resized)
+
+
+def test_sizes_of_an_image_of_any_size():
+    """Levels have ceil(side / stride) cells, as a backbone with those strides would give."""
+    neck = FeatureAdapter(in_channels=[1] * 4, in_strides=[2, 4, 8, 16], out_channels=1)
+    height, width = 500, 333
+    features = [torch.randn(1, 1, -(-height // s), -(-width // s)) for s in (2, 4, 8, 16)]
+    sizes = [tuple(level.shape[-2:]) for level in neck(features)]
+    assert sizes == [(-(-height // s), -(-width // s)) for s in (4, 8, 16, 32)]
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(in_channels=[8, 8], in_strides=[2]), 'must name the same features'),
+        (dict(in_channels=[8, 8], in_strides=[2, 4]), '2 features cannot feed the 4 levels'),
+    ],
+)
+def test_bad_arguments(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        FeatureAdapter(**kwargs)
+
+
+def test_features_of_another_backbone():
+    neck = FeatureAdapter(in_channels=[8], in_strides=[16])
+    with pytest.raises(ValueError, match=r'features have \(4,\) channels, but in_channels=\(8,\)'):
+        neck([torch.zeros(1, 4, 2, 2)])
+    with pytest.raises(ValueError, match=r'features have \(8, 8\) channels'):
+        neck([torch.zeros(1, 8, 2, 2)] * 2)
