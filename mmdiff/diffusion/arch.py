@@ -267,7 +267,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     'adm-64-small': Architecture(
         image_size=64,
         model_channels=32,
-        channel_mult=(1, 2, 3, 4),
+        channel_mult=(1, 1, 2, 4),
         num_res_blocks=1,
         attention_resolutions=(8,),
         num_head_channels=32,

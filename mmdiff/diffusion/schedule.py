@@ -17,15 +17,15 @@ def betas(schedule: str) -> torch.Tensor:
             off at 0.999.
 
     Returns:
-        Tensor: Shape (1000, ), float64.
+        Tensor: Shape (1000, ), float64, on the CPU.
 
     Raises:
         ValueError: If the schedule is unknown.
     """
     if schedule == 'linear':
-        return torch.linspace(1e-4, 2e-2, NUM_TIMESTEPS, dtype=torch.float64)
+        return torch.linspace(1e-4, 2e-2, NUM_TIMESTEPS, dtype=torch.float64, device='cpu')
     if schedule == 'cosine':
-        time = torch.arange(NUM_TIMESTEPS + 1, dtype=torch.float64) / NUM_TIMESTEPS
+        time = torch.arange(NUM_TIMESTEPS + 1, dtype=torch.float64, device='cpu') / NUM_TIMESTEPS
         signal = torch.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
         return (1 - signal[1:] / signal[:-1]).clamp(max=0.999)
     raise ValueError(f"schedule must be 'linear' or 'cosine', got {schedule!r}")
@@ -81,4 +81,4 @@ def fixed_noise(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
     Returns:
         Tensor: float32, on the CPU.
     """
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(shape, generator=torch.Generator('cpu').manual_seed(seed), device='cpu')

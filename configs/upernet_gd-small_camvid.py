@@ -1,0 +1,39 @@
+# A small U-Net, from random weights, on CamVid at half size: minutes on two CPU cores.
+_base_ = [
+    './_base_/models/upernet_gd-small.py',
+    './_base_/datasets/camvid.py',
+    './_base_/schedules/schedule_16k.py',
+    './_base_/default_runtime_seg.py',
+]
+crop_size = (160, 160)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomResize', scale=(240, 180), ratio_range=(0.9, 1.5), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(240, 180), keep_ratio=True),
+    # After Resize: predictions are compared at the size of the labels.
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+model = dict(
+    data_preprocessor=dict(size=crop_size),
+    backbone=dict(timestep=10),
+    decode_head=dict(num_classes=11),
+    auxiliary_head=dict(num_classes=11),
+)
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=400),
+]
+train_cfg = dict(max_iters=400, val_interval=400)
+default_hooks = dict(checkpoint=dict(interval=100))

@@ -1,0 +1,4 @@
+from .distributed import init_cpu_distributed
+from .hooks import ProgressBarHook
+
+__all__ = ['ProgressBarHook', 'init_cpu_distributed']

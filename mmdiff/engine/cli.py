@@ -1,0 +1,70 @@
+"""What the command lines of ``tools/train.py`` and ``tools/test.py`` share."""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+
+from mmdiff import stack
+from mmdiff.engine.distributed import init_cpu_distributed
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add OpenMMLab's usual arguments for a run.
+
+    Args:
+        parser (ArgumentParser): Gets ``config``, ``--work-dir``, ``--amp``,
+            ``--cfg-options`` and ``--launcher``.
+    """
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG_NAME)'
+    )
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='settings that override the config, e.g. train_dataloader.batch_size=4 or '
+        'model.backbone.blocks="(24,)"; no spaces inside a value',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher (default: %(default)s)',
+    )
+    # Some launchers pass it; MMEngine reads the environment variable.
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def load_run_config(args: argparse.Namespace) -> Config:
+    """Read the config of a run, with what the command line overrides.
+
+    Also checks that the OpenMMLab packages that the config needs are there,
+    and starts distributed processes where MMEngine cannot (on CPU).
+
+    Args:
+        args (Namespace): Of a parser that :func:`add_run_arguments` filled.
+
+    Returns:
+        Config: The config, with ``work_dir`` and ``launcher`` set.
+
+    Raises:
+        ImportError: If the config needs a package that is not installed.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    for module in {'mmcv', cfg.get('default_scope', 'mmcv')} & set(stack.DISTRIBUTIONS):
+        stack.require(module)
+    if args.work_dir or cfg.get('work_dir') is None:
+        cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
+    cfg.launcher = args.launcher
+    if args.launcher == 'pytorch' and not torch.cuda.is_available():
+        init_cpu_distributed(cfg)
+    return cfg

@@ -1,0 +1,57 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope='session')
+def root() -> Path:
+    """The clone."""
+    return ROOT
+
+
+@pytest.fixture(scope='session')
+def run():
+    """Run a command in the clone, with this environment's Python; return what it printed."""
+
+    def run_command(*command, fails=False, **kwargs):
+        env = dict(os.environ, PYTHONWARNINGS='ignore', OMP_NUM_THREADS='1')
+        env['PATH'] = f'{Path(sys.executable).parent}:{env["PATH"]}'
+        result = subprocess.run(
+            [str(part) for part in command],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            **kwargs,
+        )
+        assert (result.returncode != 0) == fails, result.stdout[-5000:]
+        return result.stdout
+
+    return run_command
+
+
+@pytest.fixture(scope='session')
+def digit_scenes(tmp_path_factory, run) -> Path:
+    """A small set of digit scenes."""
+    out = tmp_path_factory.mktemp('data') / 'digit_scenes'
+    run(
+        'python', 'tools/dataset_converters/digit_scenes.py', out,
+        '--num-train=32', '--num-val=8', '--num-test=8',
+    )  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope='session')
+def shared_data() -> Path:
+    """Real data sets beside the clone, which are not part of it."""
+    path = ROOT.parent / 'shared' / 'data'
+    if not path.is_dir():
+        pytest.skip(f'needs real images in {path}, which are not part of mmdiff')
+    return path

@@ -1,0 +1,48 @@
+"""ProgressBarHook in a real run of MMEngine."""
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+
+class Line(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def forward(self, x, mode):
+        return dict(loss=self.layer(x).square().mean()) if mode == 'loss' else [self.layer(x)]
+
+
+def runner(work_dir, max_iters, resume=False):
+    return Runner(
+        model=Line(),
+        work_dir=str(work_dir),
+        train_dataloader=DataLoader(torch.ones(64, 1).unbind(), batch_size=4),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=max_iters),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+        default_hooks=dict(
+            logger=dict(type='LoggerHook', interval=2),
+            checkpoint=dict(type='CheckpointHook', interval=2, by_epoch=False),
+        ),
+        custom_hooks=[dict(type='mmdiff.ProgressBarHook')],
+        resume=resume,
+        experiment_name=f'progress_bar_{max_iters}',
+        default_scope='mmengine',
+    )
+
+
+def test_progress_bar(tmp_path, capfd):
+    runner(tmp_path, 4).train()
+    shown = capfd.readouterr()
+    assert 'train' in shown.err
+    assert '4/4' in shown.err
+    assert 'loss=' in shown.err
+    assert 'Iter(train) [4/4]' in shown.out
+
+    runner(tmp_path, 6, resume=True).train()
+    shown = capfd.readouterr()
+    assert '4/6' in shown.err
+    assert '6/6' in shown.err
+    assert '0/6' not in shown.err

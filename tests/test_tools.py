@@ -1,0 +1,157 @@
+"""The command lines, run as a user runs them."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+
+SMALL_MODEL = [
+    'model.backbone.arch=adm-64-small',
+    'model.backbone.blocks=(14,12,10,9)',
+    'model.backbone.init_cfg=None',
+    'model.neck.in_channels=(32,64,128,128)',
+    'model.neck.in_strides=(2,4,8,8)',
+    'model.neck.out_channels=32',
+    'model.decode_head.in_channels=[32,32,32,32]',
+    'model.decode_head.channels=32',
+    'model.auxiliary_head.in_channels=32',
+    'model.auxiliary_head.channels=32',
+]
+SMALL_CROP = [
+    'model.data_preprocessor.size=(64,64)',
+    'train_dataloader.dataset.pipeline.2.scale=(128,64)',
+    'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
+    'val_dataloader.dataset.pipeline.1.scale=(128,64)',
+    'test_dataloader.dataset.pipeline.1.scale=(128,64)',
+    'model.test_cfg.crop_size=(64,64)',
+    'model.test_cfg.stride=(42,42)',
+    'train_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'val_dataloader.num_workers=0',
+    'val_dataloader.persistent_workers=False',
+    'test_dataloader.num_workers=0',
+    'test_dataloader.persistent_workers=False',
+]
+
+
+def schedule(iterations):
+    return [
+        f'train_cfg.max_iters={iterations}',
+        f'train_cfg.val_interval={iterations}',
+        'default_hooks.checkpoint.interval=2',
+        'default_hooks.logger.interval=1',
+    ]
+
+
+@pytest.fixture(scope='module')
+def ade20k(tmp_path_factory) -> Path:
+    """A few images in ADE20K's layout, 0 in a label map meaning "other"."""
+    root = tmp_path_factory.mktemp('ADEChallengeData2016')
+    rng = np.random.default_rng(0)
+    for split, count in (('training', 6), ('validation', 4)):
+        for kind in ('images', 'annotations'):
+            (root / kind / split).mkdir(parents=True)
+        for number in range(count):
+            size = (rng.integers(40, 90), rng.integers(60, 120))
+            image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
+            labels = np.kron(rng.integers(0, 151, (4, 4)), np.ones((30, 30)))
+            name = f'ADE_{number:08d}'
+            Image.fromarray(image).save(root / 'images' / split / f'{name}.jpg')
+            labels = labels[: size[0], : size[1]].astype(np.uint8)
+            Image.fromarray(labels).save(root / 'annotations' / split / f'{name}.png')
+    return root
+
+
+def miou(printed):
+    return re.findall(r'mIoU: ([\d.]+)', printed)[-1]
+
+
+def test_distributed_training_resumes_and_the_test_score_repeats(ade20k, tmp_path, run):
+    config = 'configs/upernet_gd_ade20k.py'
+    options = [
+        f'train_dataloader.dataset.data_root={ade20k}',
+        f'val_dataloader.dataset.data_root={ade20k}',
+        f'test_dataloader.dataset.data_root={ade20k}',
+        *SMALL_MODEL,
+        *SMALL_CROP,
+    ]
+    train = ('tools/dist_train.sh', config, 2, '--work-dir', tmp_path)
+    printed = run('bash', *train, '--cfg-options', *options, *schedule(2))
+    assert 'Iter(train) [2/2]' in printed
+    assert 'processes talk through gloo' in printed
+    first = torch.load(tmp_path / 'iter_2.pth', weights_only=False)
+
+    printed = run('bash', *train, '--resume', '--cfg-options', *options, *schedule(4))
+    assert 'Iter(train) [1/4]' not in printed
+    assert 'Iter(train) [3/4]' in printed
+    checkpoint = tmp_path / 'iter_4.pth'
+    second = torch.load(checkpoint, weights_only=False)
+    key = 'backbone.unet.input_blocks.0.0.weight'
+    assert not torch.equal(first['state_dict'][key], second['state_dict'][key])
+
+    test = ('tools/test.py', config, checkpoint, '--work-dir', tmp_path / 'test')
+    scores = {
+        miou(run('python', *test, '--cfg-options', *options)),
+        miou(run('python', *test, '--cfg-options', *options, 'test_dataloader.batch_size=1')),
+        miou(
+            run(
+                'bash', 'tools/dist_test.sh', config, checkpoint, 2,
+                '--work-dir', tmp_path / 'dist', '--cfg-options', *options,
+            )
+        ),
+    }  # fmt: skip
+    assert len(scores) == 1
+
+    run('python', *test, '--show-dir', tmp_path / 'shown', '--cfg-options', *options)
+    assert len(list((tmp_path / 'shown').rglob('*.png'))) == 4
+
+
+def test_main_job_on_few_scenes(digit_scenes, tmp_path, run):
+    """The commands of tools/quickstart.sh, but for the set-up."""
+    config = 'configs/upernet_gd_digit-scenes.py'
+    options = [
+        f'{split}_dataloader.dataset.data_root={digit_scenes}' for split in ('train', 'val', 'test')
+    ]
+    run(
+        'python', 'tools/train.py', config, '--work-dir', tmp_path,
+        '--cfg-options', *options, *schedule(2), 'train_dataloader.batch_size=2',
+    )  # fmt: skip
+    checkpoint = (tmp_path / 'last_checkpoint').read_text()
+    printed = run(
+        'python', 'tools/test.py', config, checkpoint, '--work-dir', tmp_path,
+        '--cfg-options', *options,
+    )  # fmt: skip
+    table = printed[re.search(r'^\+-', printed, re.M).start() :]
+    assert [
+        row
+        for row in ('background', '| 0', '| 9')
+        if not re.search(re.escape(row) + r'|\|\s+9', table)
+    ] == []
+    assert 'mIoU' in table
+
+
+def test_unknown_options_and_files_are_refused(tmp_path, run):
+    assert 'usage' in run('python', 'tools/train.py', fails=True)
+    assert 'Usage' in run('bash', 'tools/dist_train.sh', fails=True)
+    printed = run('python', 'tools/train.py', tmp_path / 'no.py', fails=True)
+    assert 'no.py' in printed
+    assert 'FileNotFoundError' in printed
+
+
+def test_camvid_sample(shared_data, tmp_path, run):
+    """Real street scenes, as an example of a data set of one's own."""
+    options = [
+        f'{split}_dataloader.dataset.data_root={shared_data / "camvid"}'
+        for split in ('train', 'val', 'test')
+    ]
+    printed = run(
+        'python', 'tools/train.py', 'configs/upernet_gd-small_camvid.py', '--work-dir', tmp_path,
+        '--cfg-options', *options, *schedule(2), 'val_dataloader.dataset.indices=3',
+    )  # fmt: skip
+    assert 'bicyclist' in printed
+    assert float(miou(printed)) >= 0

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Install what the tests need (see tools/setup_env.sh), check the style, and run the tests.
+#
+# Usage: tools/run_tests.sh [arguments of pytest, e.g. -m "not slow"]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tools/setup_env.sh --tests
+python -m ruff check .
+python -m ruff format --check .
+python -m pytest "$@"

@@ -1,0 +1,44 @@
+"""Test a trained model: mIoU, AP or accuracy, whatever its config evaluates."""
+
+import argparse
+
+from mmengine.runner import Runner
+
+from mmdiff.engine.cli import add_run_arguments, load_run_config
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description='Test a model.')
+    add_run_arguments(parser)
+    parser.add_argument('checkpoint', help='checkpoint file that tools/train.py wrote')
+    parser.add_argument('--show-dir', help='folder for pictures of the predictions')
+    return parser.parse_args()
+
+
+def show_predictions(cfg, folder):
+    """Let the visualisation hook of the config's package write pictures."""
+    hook = cfg.default_hooks.get('visualization')
+    if hook is None:
+        raise SystemExit('--show-dir needs a visualization hook in default_hooks of the config')
+    if cfg.default_scope == 'mmpretrain':
+        hook.update(enable=True, out_dir=folder)
+    elif cfg.default_scope == 'mmdet':
+        hook.update(draw=True, test_out_dir=folder)
+    else:
+        hook.update(draw=True)
+        cfg.visualizer.save_dir = folder
+
+
+def main():
+    args = parse_args()
+    cfg = load_run_config(args)
+    cfg.load_from = args.checkpoint
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.show_dir:
+        show_predictions(cfg, args.show_dir)
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == '__main__':
+    main()
