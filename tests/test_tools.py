@@ -111,8 +111,8 @@ def test_distributed_training_resumes_and_the_test_score_repeats(ade20k, tmp_pat
     assert len(list((tmp_path / 'shown').rglob('*.png'))) == 4
 
 
-def test_main_job_on_few_scenes(digit_scenes, tmp_path, run):
-    """The commands of tools/quickstart.sh, but for the set-up."""
+def test_digit_scenes_from_training_to_pictures(root, digit_scenes, tmp_path, run):
+    """The commands of tools/quickstart.sh, but for the set-up, on few scenes."""
     config = 'configs/upernet_gd_digit-scenes.py'
     options = [
         f'{split}_dataloader.dataset.data_root={digit_scenes}' for split in ('train', 'val', 'test')
@@ -127,12 +127,20 @@ def test_main_job_on_few_scenes(digit_scenes, tmp_path, run):
         '--cfg-options', *options,
     )  # fmt: skip
     table = printed[re.search(r'^\+-', printed, re.M).start() :]
-    assert [
-        row
-        for row in ('background', '| 0', '| 9')
-        if not re.search(re.escape(row) + r'|\|\s+9', table)
-    ] == []
-    assert 'mIoU' in table
+    rows = re.findall(r'^\|\s*(\w+)\s*\|', table, re.M)
+    assert rows == ['Class', 'background', *'0123456789']
+    assert 'mIoU' in printed
+
+    # The sheet reads the data set from the config alone.
+    own_config = tmp_path / 'own.py'
+    own_config.write_text(
+        f"_base_ = ['{root / config}']\ntest_dataloader = dict(dataset=dict("
+        f"data_root='{digit_scenes}'))\n"
+    )
+    sheet = tmp_path / 'sheet.png'
+    run('python', 'tools/analysis_tools/feature_sheet.py', own_config, checkpoint, sheet, '--num=2')
+    width, height = Image.open(sheet).size
+    assert width > 2 * height
 
 
 def test_unknown_options_and_files_are_refused(tmp_path, run):

@@ -32,9 +32,9 @@ SPLITS = {'training': (0.0, 0.7), 'validation': (0.7, 0.8), 'test': (0.8, 1.0)}
 CLASSES = [str(digit) for digit in range(10)]
 DIGITS_PER_SCENE = (1, 3)
 # Height of a digit, as a share of the scene's side.
-DIGIT_HEIGHT = (0.4, 0.75)
+DIGIT_HEIGHT = (0.35, 0.65)
 # Least share of a digit that the ones on top of it leave visible.
-LEAST_VISIBLE = 0.6
+LEAST_VISIBLE = 0.85
 # Counted up when the same settings come to give other scenes.
 VERSION = 1
 
@@ -69,7 +69,7 @@ def parse_args():
         description='Make digit scenes in the layouts of ADE20K, COCO and an image folder.'
     )
     parser.add_argument('out', type=Path, help='folder to make, e.g. data/digit_scenes')
-    parser.add_argument('--num-train', type=positive, default=3000, help='default: %(default)s')
+    parser.add_argument('--num-train', type=positive, default=4000, help='default: %(default)s')
     parser.add_argument('--num-val', type=positive, default=200, help='default: %(default)s')
     parser.add_argument('--num-test', type=positive, default=500, help='default: %(default)s')
     parser.add_argument(
