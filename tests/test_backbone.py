@@ -115,7 +115,7 @@ def test_blocks_are_returned_in_the_order_asked_for():
     other = backbone(blocks=(14, 10)).eval()
     with torch.no_grad():
         same(model(images()), other(images())[::-1])
-    assert model.out_channels == other.out_channels[::-1] == (128, 64)
+    assert model.out_channels == other.out_channels[::-1] == (128, 32)
     assert model.strides == (8, 2)
 
 

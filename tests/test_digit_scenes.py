@@ -39,14 +39,13 @@ def test_semantic_layout(root, digit_scenes):
 
 
 def test_coco_layout_agrees_with_the_semantic_maps(digit_scenes):
-    classes = tuple(str(digit) for digit in range(10))
     dataset = build(
         'mmdet',
         type='CocoDataset',
         data_root=str(digit_scenes),
         ann_file='annotations/instances_training.json',
         data_prefix=dict(img='images/training/'),
-        metainfo=dict(classes=classes),
+        metainfo=dict(classes=tuple('0123456789')),
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
@@ -58,7 +57,7 @@ def test_coco_layout_agrees_with_the_semantic_maps(digit_scenes):
         instances = dataset[number]['data_samples'].gt_instances
         drawn = np.ones((64, 64), np.uint8)
         for label, mask, box in zip(
-            instances.labels, instances.masks.masks, instances.bboxes, strict=True
+            instances.labels, instances.masks.masks, instances.bboxes.tensor, strict=True
         ):
             drawn[mask > 0] = label + 2
             rows, columns = np.nonzero(mask)
@@ -72,7 +71,7 @@ def test_classification_layout(digit_scenes):
         'mmpretrain', type='CustomDataset', data_root=str(digit_scenes / 'classification/training')
     )
     assert len(dataset) == 32
-    assert [str(digit) for digit in range(10)] == dataset.CLASSES
+    assert list(dataset.CLASSES) == list('0123456789')
     for number in range(32):
         info = dataset.get_data_info(number)
         scene = int(info['img_path'].split('/')[-1].split('.')[0])

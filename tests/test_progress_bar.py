@@ -19,7 +19,7 @@ def runner(work_dir, max_iters, resume=False):
     return Runner(
         model=Line(),
         work_dir=str(work_dir),
-        train_dataloader=DataLoader(torch.ones(64, 1).unbind(), batch_size=4),
+        train_dataloader=DataLoader([dict(x=torch.ones(1))] * 64, batch_size=4),
         train_cfg=dict(type='IterBasedTrainLoop', max_iters=max_iters),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
         default_hooks=dict(

@@ -28,7 +28,7 @@ class ProgressBarHook(Hook):
         if is_main_process():
             self._bars.enter_context(logging_redirect_tqdm([runner.logger]))
             self._bar = self._bars.enter_context(
-                tqdm(desc=description, total=total, initial=initial, mininterval=1, leave=False)
+                tqdm(desc=description, total=total, initial=initial, mininterval=1)
             )
 
     def _close(self):

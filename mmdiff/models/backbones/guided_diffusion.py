@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -202,11 +203,12 @@ class GuidedDiffusionBackbone(BaseModule):
         x_t = self._noised(self._pad(x_0))
         timesteps = x_t.new_full((len(x_t),), self.timestep, dtype=torch.long)
         labels = None if self.label is None else torch.full_like(timesteps, self.label)
-        with torch.autocast(
-            x_t.device.type,
-            self.amp_dtype or torch.get_autocast_dtype(x_t.device.type),
-            enabled=self.amp_dtype is not None or torch.is_autocast_enabled(x_t.device.type),
-        ):
+        own_precision = (
+            nullcontext()
+            if self.amp_dtype is None
+            else torch.autocast(x_t.device.type, self.amp_dtype)
+        )
+        with own_precision:
             features = self.unet.features(x_t, timesteps, self.blocks, labels)
         return tuple(
             self._average(feature)[..., : math.ceil(height / s), : math.ceil(width / s)]
