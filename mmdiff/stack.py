@@ -37,7 +37,7 @@ def requirements_file() -> Path:
 
 
 def tested_versions() -> dict[str, str]:
-    """Versions that mmdiff is tested with, by distribution name."""
+    """Versions that the requirements file pins, by distribution name."""
     lines = requirements_file().read_text().splitlines()
     return dict(line.split('==') for line in lines if '==' in line and line[0] != '#')
 

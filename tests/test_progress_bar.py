@@ -30,6 +30,7 @@ def runner(work_dir, max_iters, resume=False):
         resume=resume,
         experiment_name=f'progress_bar_{max_iters}',
         default_scope='mmengine',
+        log_processor=dict(by_epoch=False),
     )
 
 

@@ -52,8 +52,7 @@ set_up() {
     echo "Installing the OpenMMLab packages and mmdiff ..."
     # Without cache: it does not tell a mmcv with compiled operators from one without.
     pip_install --no-cache-dir --no-deps "$(grep '^onedl-mmcv==' "$root/requirements/openmmlab.txt")"
-    pip_install -r "$root/requirements/openmmlab.txt"
-    pip_install -e "$root[examples]"
+    pip_install -r "$root/requirements/openmmlab.txt" -e "$root[examples]"
 }
 
 has_ops() { python -c 'import torch, mmcv._ext' 2>/dev/null; }
