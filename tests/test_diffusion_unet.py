@@ -223,6 +223,17 @@ def test_published_state_dicts_need_no_renaming(name, flags):
     assert unet.arch.dropout == flags.get('dropout', 0)
 
 
+def test_our_state_dict_loads_in_guided_diffusion():
+    arch = Architecture(**SMALL)
+    unet, reference = UNet(arch).eval(), reference_unet(arch)
+    for parameter in unet.parameters():
+        parameter.data.normal_(std=0.05)
+    reference.load_state_dict(unet.state_dict())
+    x, timesteps = x_and_timesteps(32, 32)
+    with torch.no_grad():
+        assert_same([unet(x, timesteps)], [reference(x, timesteps)])
+
+
 def test_parameter_count_of_the_256_model():
     with torch.device('meta'):
         unet = UNet(ARCHITECTURES['adm-256-uncond'])
