@@ -35,7 +35,7 @@ test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=400),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=250),
 ]
-train_cfg = dict(max_iters=400, val_interval=400)
+train_cfg = dict(max_iters=250, val_interval=250)
 default_hooks = dict(checkpoint=dict(interval=100))

@@ -17,17 +17,17 @@ mkdir -p "$work_dir"
 export PYTHONWARNINGS=ignore
 
 run() {
-    echo "\$ $*"
+    echo "\$ $*" >&2
     "$@"
 }
 
 run python tools/dataset_converters/digit_scenes.py data/digit_scenes
 echo "The diffusion U-Net starts from random weights: no small pretrained one exists yet."
-# The log goes to a file and only the progress bar, on stderr, is shown.
+# The log goes to a file, and only the progress bar, on stderr, is shown.
 run python tools/train.py "$config" --resume >> "$log"
 checkpoint=$(cat "$work_dir/last_checkpoint")
 # From the first line of the table with the IoU of each class.
-run python tools/test.py "$config" "$checkpoint" | tee -a "$log" | sed -n '/^\$/p; /^+-/,$p'
+run python tools/test.py "$config" "$checkpoint" | tee -a "$log" | sed -n '/^+-/,$p'
 run python tools/analysis_tools/feature_sheet.py "$config" "$checkpoint" "$work_dir/sheet.png" \
-    | tee -a "$log" | sed -n '/^\$/p'
-echo "Done. Pictures: $work_dir/sheet.png  checkpoint: $checkpoint  log: $log"
+    >> "$log"
+echo "Done. Pictures: $PWD/$work_dir/sheet.png  checkpoint: $checkpoint  log: $PWD/$log"

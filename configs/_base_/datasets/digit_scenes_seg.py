@@ -9,39 +9,27 @@ metainfo = dict(
         [23, 190, 207],
     ],
 )  # fmt: skip
-train_pipeline = [
+# Training and testing alike; no flip, as digits have a side.
+pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', reduce_zero_label=True),
-    # No flip: digits have a side.
     dict(type='PackSegInputs'),
 ]
-test_pipeline = train_pipeline
+dataset = dict(
+    type=dataset_type,
+    data_root=data_root,
+    metainfo=metainfo,
+    reduce_zero_label=True,
+    pipeline=pipeline,
+)
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
-        reduce_zero_label=True,
         data_prefix=dict(img_path='images/training', seg_map_path='annotations/training'),
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
-        reduce_zero_label=True,
-        data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation'),
-        pipeline=test_pipeline,
+        **dataset,
     ),
 )
 test_dataloader = dict(
@@ -50,13 +38,15 @@ test_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
-        reduce_zero_label=True,
-        data_prefix=dict(img_path='images/test', seg_map_path='annotations/test'),
-        pipeline=test_pipeline,
+        data_prefix=dict(img_path='images/test', seg_map_path='annotations/test'), **dataset
     ),
 )
+val_dataloader = {
+    **test_dataloader,
+    'dataset': dict(
+        data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation'),
+        **dataset,
+    ),
+}
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
