@@ -13,7 +13,7 @@ work_dir=work_dirs/$(basename "$config" .py)
 log=$work_dir/quickstart.log
 mkdir -p "$work_dir"
 : > "$log"
-# Warnings of the packages below are for their developers; everything printed is in the log.
+# The warnings of the packages below are for their developers.
 export PYTHONWARNINGS=ignore
 
 run() {
