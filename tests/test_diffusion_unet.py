@@ -34,6 +34,7 @@ def reference_unet(arch: Architecture) -> torch.nn.Module:
     """guided-diffusion's U-Net, with weights that keep activations near unit scale."""
     from guided_diffusion.unet import UNetModel
 
+    torch.manual_seed(0)
     model = UNetModel(
         image_size=arch.image_size,
         in_channels=3,
@@ -152,9 +153,11 @@ def test_gradients_equal_guided_diffusion(variant, gradient_checkpointing):
     )
     ours = torch.autograd.grad(unet(x, timesteps).square().mean(), list(unet.parameters()))
     names = dict(zip([n for n, _ in reference.named_parameters()], theirs, strict=True))
+    # Some are zero but for rounding: a bias before a norm of one channel a group does nothing.
+    rounding = 1e-6 * max(gradient.abs().max() for gradient in theirs)
     for (name, _), gradient in zip(unet.named_parameters(), ours, strict=True):
-        scale = names[name].abs().max()
-        assert torch.allclose(gradient, names[name], rtol=1e-3, atol=1e-4 * scale), name
+        tolerance = 1e-4 * names[name].abs().max() + rounding
+        assert (gradient - names[name]).abs().max() <= tolerance, name
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,8 @@ class AttentionBlock(nn.Module):
             qkv = qkv.reshape(n, 3, self.num_heads, -1, h * w).transpose(1, 2)
         else:
             qkv = qkv.reshape(n, self.num_heads, 3, -1, h * w)
-        q, k, v = qkv.transpose(-1, -2).unbind(2)
+        # Fused attention kernels want the channels of a head side by side.
+        q, k, v = qkv.transpose(-1, -2).contiguous().unbind(2)
         attended = F.scaled_dot_product_attention(q, k, v)
         attended = attended.transpose(-1, -2).reshape(n, c, h * w)
         return x + self.proj_out(attended).reshape(x.shape)
