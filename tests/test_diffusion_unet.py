@@ -355,7 +355,7 @@ def test_architecture_from_its_own_fields():
 @pytest.mark.parametrize('frozen', [0, 1, 4, 7, 9])
 def test_frozen_blocks_keep_no_graph(frozen):
     unet = UNet(Architecture(**SMALL, dropout=0.5))
-    unet.freeze(frozen)
+    unet.freeze(range(1, frozen + 1))
     unet.train()
     blocks = range(1, unet.last_block + 1)
     features = unet.features(*x_and_timesteps(32, 32), blocks=blocks)

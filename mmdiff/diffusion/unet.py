@@ -4,7 +4,9 @@ Parameter names equal guided-diffusion's, so that state dicts go both ways.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -137,6 +139,24 @@ class BlockLayers(nn.Sequential):
         return x
 
 
+@dataclass(frozen=True)
+class Activation:
+    """Where a walk over the blocks stands; any number of walks may go on from it.
+
+    Attributes:
+        number (int): The block that ran last, 0 before the first.
+        h (Tensor): Its output.
+        emb (Tensor): The embedding of the timestep, and of the class.
+        skips (tuple[Tensor | None, ...]): What the encoder blocks so far left
+            for the decoder, None where nothing will take it.
+    """
+
+    number: int
+    h: Tensor
+    emb: Tensor
+    skips: tuple[Tensor | None, ...] = ()
+
+
 class UNet(nn.Module):
     """ADM U-Net: features of any set of blocks in one walk over the blocks.
 
@@ -165,7 +185,7 @@ class UNet(nn.Module):
         self.arch = arch
         self.last_block = last_block or arch.num_blocks
         self.gradient_checkpointing = gradient_checkpointing
-        self.frozen_blocks = 0
+        self.frozen_blocks = frozenset()
 
         width = 4 * arch.model_channels
         self.time_embed = nn.Sequential(
@@ -213,27 +233,27 @@ class UNet(nn.Module):
             yield self.middle_block
         yield from self.output_blocks
 
-    def freeze(self, up_to: int) -> None:
-        """Freeze the embeddings and the blocks 1 to ``up_to``, for good.
+    def freeze(self, blocks: Collection[int]) -> None:
+        """Freeze some blocks for good, and the embeddings with block 1.
 
-        Frozen parts stay in eval mode. As none of their parameters needs a
-        gradient, autograd keeps no graph for them unless their input does.
+        Frozen parts stay in eval mode. Where none of the parameters up to a
+        block needs a gradient, autograd keeps no graph up to there.
 
         Args:
-            up_to (int): Number of the last block to freeze.
+            blocks (Collection[int]): Numbers of the blocks to freeze.
         """
-        self.frozen_blocks = up_to
+        self.frozen_blocks = frozenset(blocks)
         for module in self._frozen_modules():
             module.requires_grad_(False)
         self.train(self.training)
 
     def _frozen_modules(self) -> Iterator[nn.Module]:
-        if self.frozen_blocks:
+        if 1 in self.frozen_blocks:
             yield self.time_embed
             if self.arch.num_classes is not None:
                 yield self.label_emb
         for number, block in enumerate(self.blocks(), start=1):
-            if number <= self.frozen_blocks:
+            if number in self.frozen_blocks:
                 yield block
 
     def train(self, mode: bool = True) -> 'UNet':
@@ -288,22 +308,85 @@ class UNet(nn.Module):
             tuple[Tensor, ...]: A map of shape (N, C_b, H / s_b, W / s_b) for
             each of ``blocks``, in their order.
         """
-        emb = self.embed(timesteps, labels)
-        deepest = max(blocks)
-        decoder_offset = 2 * self.arch.middle
-        h, skips, taps = x_t, [], {}
-        for number, block in enumerate(self.blocks(), start=1):
-            if number > self.arch.middle:
-                h = torch.cat([h, skips.pop()], dim=1)
-            h = self._run(block, h, emb)
-            if number in blocks:
-                taps[number] = h
-            if number == deepest:
-                break
-            if number < self.arch.middle:
-                # Decoder block 2 * middle - n takes the skip of block n.
-                skips.append(h if decoder_offset - number <= deepest else None)
+        start = self.prefix(x_t, timesteps, 0, deepest=0, labels=labels)
+        return self.features_after(start, blocks)
+
+    def prefix(
+        self,
+        x_t: Tensor,
+        timesteps: Tensor,
+        last: int,
+        deepest: int,
+        labels: Tensor | None = None,
+    ) -> Activation:
+        """Run the first blocks, for several walks to go on from there.
+
+        Args:
+            x_t (Tensor): Noised images, as for :meth:`features`.
+            timesteps (Tensor): Shape (N, ), from 0 to 999.
+            last (int): The last block to run, 0 for none.
+            deepest (int): The deepest block that any of the walks will reach.
+            labels (Tensor, optional): As for :meth:`features`.
+
+        Returns:
+            Activation: What comes into block ``last + 1``.
+        """
+        start = Activation(0, x_t, self.embed(timesteps, labels))
+        return self._walk(start, last, deepest, {})
+
+    def features_after(
+        self,
+        start: Activation,
+        blocks: Sequence[int],
+        feedback: Mapping[int, Tensor] | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Features after some blocks, in a walk that goes on from another.
+
+        Args:
+            start (Activation): Where the walk begins.
+            blocks (Sequence[int]): Numbers of blocks after ``start``.
+            feedback (Mapping[int, Tensor], optional): What to add to the
+                output of encoder blocks after ``start``, hence also to their
+                skip connections; of the output's shape. Defaults to None.
+
+        Returns:
+            tuple[Tensor, ...]: As of :meth:`features`.
+
+        Raises:
+            ValueError: If the walk begins after one of the blocks that
+                ``blocks`` or ``feedback`` name.
+        """
+        first = min([*blocks, *(feedback or ())])
+        if first <= start.number:
+            raise ValueError(f'block {first} is before block {start.number}, where the walk begins')
+        taps = dict.fromkeys(blocks)
+        self._walk(start, max(blocks), max(blocks), taps, feedback)
         return tuple(taps[number] for number in blocks)
+
+    def _walk(
+        self,
+        start: Activation,
+        last: int,
+        deepest: int,
+        taps: dict[int, Tensor | None],
+        feedback: Mapping[int, Tensor] | None = None,
+    ) -> Activation:
+        """Run the blocks up to ``last``, and fill ``taps`` on the way."""
+        middle = self.arch.middle
+        h, skips = start.h, list(start.skips)
+        remaining = islice(self.blocks(), start.number, last)
+        for number, block in enumerate(remaining, start=start.number + 1):
+            if number > middle:
+                h = torch.cat([h, skips.pop()], dim=1)
+            h = self._run(block, h, start.emb)
+            if feedback and number in feedback:
+                h = h + feedback[number]
+            if number in taps:
+                taps[number] = h
+            if number < middle:
+                # Decoder block 2 * middle - n takes the skip of block n.
+                skips.append(h if 2 * middle - number <= deepest else None)
+        return Activation(last, h, start.emb, tuple(skips))
 
     def _run(self, block: BlockLayers, h: Tensor, emb: Tensor) -> Tensor:
         if (

@@ -1,4 +1,4 @@
-from .backbones import GuidedDiffusionBackbone
+from .backbones import DifFeedBackbone, GuidedDiffusionBackbone
 from .necks import FeatureAdapter
 
-__all__ = ['FeatureAdapter', 'GuidedDiffusionBackbone']
+__all__ = ['DifFeedBackbone', 'FeatureAdapter', 'GuidedDiffusionBackbone']

@@ -135,11 +135,17 @@ class GuidedDiffusionBackbone(BaseModule):
         taps = [self.arch.blocks[number - 1] for number in self.blocks]
         self.out_channels = tuple(tap.channels for tap in taps)
         self.strides = tuple(tap.stride for tap in taps)
-        self.unet = UNet(self.arch, max(self.blocks), gradient_checkpointing=with_cp)
+        deepest, last_block = max(self.blocks), self._last_block()
+        self.unet = UNet(self.arch, last_block, gradient_checkpointing=with_cp)
+        # What gets no gradient must not ask for one, or DDP waits for it.
         if self.arch.num_classes is not None and label is None:
-            # Unused, so that it would get no gradient, which DDP refuses.
             self.unet.label_emb.requires_grad_(False)
-        self.unet.freeze(self._check_frozen(frozen))
+        up_to = self._check_frozen(frozen)
+        self.unet.freeze([*range(1, up_to + 1), *range(deepest + 1, last_block + 1)])
+
+    def _last_block(self) -> int:
+        """The deepest block that runs."""
+        return max(self.blocks)
 
     def _check_blocks(self, blocks) -> tuple[int, ...]:
         if isinstance(blocks, int):
@@ -179,7 +185,7 @@ class GuidedDiffusionBackbone(BaseModule):
         if left_out:
             message += (
                 f' Left out {len(left_out)} tensors of blocks that are not built, as they come '
-                f'after block {max(self.blocks)}: {", ".join(left_out)}'
+                f'after block {self.unet.last_block}: {", ".join(left_out)}'
             )
         print_log(message, logger='current')
         self.is_init = True
@@ -209,11 +215,16 @@ class GuidedDiffusionBackbone(BaseModule):
             else torch.autocast(x_t.device.type, self.amp_dtype)
         )
         with own_precision:
-            features = self.unet.features(x_t, timesteps, self.blocks, labels)
+            features = self._features(x_t, timesteps, labels)
         return tuple(
             self._average(feature)[..., : math.ceil(height / s), : math.ceil(width / s)]
             for feature, s in zip(features, self.strides, strict=True)
         )
+
+    def _features(
+        self, x_t: Tensor, timesteps: Tensor, labels: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        return self.unet.features(x_t, timesteps, self.blocks, labels)
 
     def _pad(self, x_0: Tensor) -> Tensor:
         height, width = x_0.shape[-2:]

@@ -1,0 +1,102 @@
+"""Diffusion U-Net features, refined by feedback from the decoder to the encoder."""
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from mmdiff.diffusion import get_architecture
+from mmdiff.registry import MODELS
+
+from .feedback import FeedbackNetwork, feedback_targets
+from .guided_diffusion import GuidedDiffusionBackbone
+
+
+@MODELS.register_module()
+class DifFeedBackbone(GuidedDiffusionBackbone):
+    """Features of the second of two passes, the first of which feeds back.
+
+    DifFeed (paper, section 3.3): features of some decoder blocks from a first
+    pass go through small trained layers and are added to the outputs of
+    encoder blocks, and so to their skip connections, in a second pass over
+    the same noised image. The features of that pass are returned.
+
+    Only the second pass has gradients. Blocks after the deepest of ``blocks``,
+    which only the first pass runs, are therefore never trained. What the two
+    passes share, all before the first encoder block that receives feedback,
+    runs once.
+
+    All further arguments are those of :class:`GuidedDiffusionBackbone`. With
+    ``frozen='all'`` the feedback layers are what is trained.
+
+    Args:
+        arch (str | dict): As in :class:`GuidedDiffusionBackbone`.
+        feedback (str | Mapping[int, int]): Which decoder block feeds which
+            encoder block: a strategy (paper, section 4.1.1), ``'bottleneck'``,
+            ``'all'``, ``'windowed'`` or ``'multi-scale'``, see
+            :func:`feedback_targets`, or {decoder block: encoder block}.
+            Defaults to ``'bottleneck'``, the paper's choice.
+        multi_scale_target (int, optional): The encoder block that
+            ``'multi-scale'`` feeds. Defaults to None: the last one.
+        norm_cfg (dict, optional): Config of the norm of the feedback layers.
+            Defaults to None: ``dict(type='BN')``.
+
+    Attributes:
+        feedback_targets (dict[int, int]): {decoder block: encoder block}.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, or feedback goes to an
+            encoder block after the deepest of ``blocks``.
+    """
+
+    def __init__(
+        self,
+        arch: str | dict = 'adm-256-uncond',
+        *,
+        feedback: str | Mapping[int, int] = 'bottleneck',
+        multi_scale_target: int | None = None,
+        norm_cfg: dict | None = None,
+        **kwargs,
+    ):
+        arch = get_architecture(arch)
+        # Before super().__init__(), which asks _last_block() how much of the U-Net to build.
+        self.feedback_targets = feedback_targets(arch, feedback, multi_scale_target)
+        super().__init__(arch, **kwargs)
+        unreached = sorted({t for t in self.feedback_targets.values() if t > max(self.blocks)})
+        if unreached:
+            raise ValueError(
+                f'feedback to encoder blocks {unreached} does not reach blocks={self.blocks}, '
+                'which come before'
+            )
+        self.feedback = FeedbackNetwork(
+            self.arch, self.feedback_targets, norm_cfg or dict(type='BN')
+        )
+
+    def _last_block(self) -> int:
+        return max(*self.blocks, *self.feedback_targets)
+
+    def _features(
+        self, x_t: Tensor, timesteps: Tensor, labels: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        first = min(*self.blocks, *self.feedback_targets.values())
+        start = self.unet.prefix(x_t, timesteps, first - 1, self.unet.last_block, labels)
+        with torch.no_grad(), _no_autocast_cache():
+            sources = self.unet.features_after(start, tuple(self.feedback_targets))
+        feedback = self.feedback(sources, x_t.shape[-2:])
+        return self.unet.features_after(start, self.blocks, feedback)
+
+
+@contextmanager
+def _no_autocast_cache():
+    """Keep autocast from reusing a weight that it cast without gradient where one is needed.
+
+    PyTorch did so until https://github.com/pytorch/pytorch/pull/165068.
+    """
+    enabled = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(enabled)

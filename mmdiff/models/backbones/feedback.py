@@ -1,0 +1,135 @@
+"""DifFeed's feedback: which decoder block feeds which encoder block, and the layers between."""
+
+from collections.abc import Mapping, Sequence
+
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from torch import Tensor, nn
+
+from mmdiff.diffusion import Architecture
+
+STRATEGIES = ('bottleneck', 'all', 'windowed', 'multi-scale')
+
+
+def feedback_targets(
+    arch: Architecture, feedback: str | Mapping[int, int], multi_scale_target: int | None = None
+) -> dict[int, int]:
+    """The encoder block that each chosen decoder block feeds.
+
+    The counterpart of decoder block b is encoder block 38 - b in the 256x256
+    model, twice the middle block less b in general. The strategies (paper,
+    section 4.1.1), with the 256x256 model's blocks:
+
+    * ``'bottleneck'``: the last block but one of each decoder level,
+      {21, 24, 27, 30, 33, 36}, to their counterparts.
+    * ``'all'``: all decoder blocks, 20 to 37, to their counterparts.
+    * ``'windowed'``: the first five decoder blocks, 20 to 24, to theirs.
+    * ``'multi-scale'``: the same five, all to one encoder block.
+
+    Args:
+        arch (Architecture): The architecture.
+        feedback (str | Mapping[int, int]): A strategy, or {decoder block:
+            encoder block}.
+        multi_scale_target (int, optional): The one encoder block of
+            ``'multi-scale'``. The paper does not name it; its parameter
+            count needs one of 1024 channels. Defaults to None: the last
+            encoder block.
+
+    Returns:
+        dict[int, int]: {decoder block: encoder block}.
+
+    Raises:
+        TypeError: If ``feedback`` is neither, or a block is not an integer.
+        ValueError: If a strategy or block is unknown, or
+            ``multi_scale_target`` has no meaning.
+    """
+    middle = arch.middle
+    if multi_scale_target is not None:
+        if feedback != 'multi-scale':
+            raise ValueError(
+                f"multi_scale_target={multi_scale_target} is for feedback='multi-scale', but "
+                f'feedback={feedback!r}'
+            )
+        _check_block('multi_scale_target', multi_scale_target, 'encoder', 1, middle - 1)
+    if isinstance(feedback, Mapping):
+        if not feedback:
+            raise ValueError('feedback must name at least one decoder block, got {}')
+        for source, target in feedback.items():
+            _check_block('feedback', source, 'decoder', middle + 1, arch.num_blocks)
+            _check_block('feedback', target, 'encoder', 1, middle - 1)
+        return dict(feedback)
+    if not isinstance(feedback, str):
+        raise TypeError(
+            f'feedback must be a strategy or {{decoder block: encoder block}}, got {feedback!r}'
+        )
+    if feedback not in STRATEGIES:
+        raise ValueError(f'feedback must be one of {", ".join(STRATEGIES)}, got {feedback!r}')
+    decoder = range(middle + 1, arch.num_blocks + 1)
+    if feedback == 'multi-scale':
+        return dict.fromkeys(decoder[:5], multi_scale_target or middle - 1)
+    sources = {
+        'all': decoder,
+        'bottleneck': decoder[arch.num_res_blocks - 1 :: arch.num_res_blocks + 1],
+        'windowed': decoder[:5],
+    }[feedback]
+    return {source: 2 * middle - source for source in sources}
+
+
+def _check_block(argument, number, part, first, last):
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise TypeError(f'{argument} must hold block numbers (int), got {number!r}')
+    if not first <= number <= last:
+        raise ValueError(
+            f'{argument} has {part} block {number}, but this architecture has {part} blocks '
+            f'{first} to {last}'
+        )
+
+
+class FeedbackNetwork(nn.ModuleDict):
+    """A 1x1 convolution, batch norm and ReLU for each decoder block that feeds back.
+
+    Paper, section 3.3. The convolutions have no bias.
+
+    Args:
+        arch (Architecture): Gives the channels and strides.
+        targets (Mapping[int, int]): {decoder block: encoder block}.
+        norm_cfg (dict): Config of the norm layers.
+    """
+
+    def __init__(self, arch: Architecture, targets: Mapping[int, int], norm_cfg: dict):
+        super().__init__(
+            {
+                str(source): ConvModule(
+                    arch.blocks[source - 1].channels,
+                    arch.blocks[target - 1].channels,
+                    kernel_size=1,
+                    bias=False,
+                    norm_cfg=norm_cfg,
+                )
+                for source, target in targets.items()
+            }
+        )
+        self.targets = dict(targets)
+        self.strides = {target: arch.blocks[target - 1].stride for target in targets.values()}
+
+    def forward(self, features: Sequence[Tensor], image_size: Sequence[int]) -> dict[int, Tensor]:
+        """What to add to the encoder blocks.
+
+        Args:
+            features (Sequence[Tensor]): The decoder blocks' features, in the
+                order of ``targets``.
+            image_size (Sequence[int]): Height and width of the U-Net's input.
+
+        Returns:
+            dict[int, Tensor]: For each encoder block that receives feedback,
+            a map of its output's shape: the sum over the decoder blocks that
+            feed it, each resized bilinearly.
+        """
+        feedback = {}
+        for (source, target), feature in zip(self.targets.items(), features, strict=True):
+            size = [side // self.strides[target] for side in image_size]
+            resized = F.interpolate(
+                self[str(source)](feature), size, mode='bilinear', align_corners=False
+            )
+            feedback[target] = feedback[target] + resized if target in feedback else resized
+        return feedback
