@@ -67,19 +67,20 @@ def ade20k(tmp_path_factory) -> Path:
     return root
 
 
+def small_ade20k(data_root):
+    """Any ADE20K config, on a small U-Net and small crops."""
+    splits = ('train', 'val', 'test')
+    data = [f'{split}_dataloader.dataset.data_root={data_root}' for split in splits]
+    return [*data, *SMALL_MODEL, *SMALL_CROP]
+
+
 def miou(printed):
     return re.findall(r'mIoU: ([\d.]+)', printed)[-1]
 
 
 def test_distributed_training_resumes_and_the_test_score_repeats(ade20k, tmp_path, run):
     config = 'configs/upernet_gd_ade20k.py'
-    options = [
-        f'train_dataloader.dataset.data_root={ade20k}',
-        f'val_dataloader.dataset.data_root={ade20k}',
-        f'test_dataloader.dataset.data_root={ade20k}',
-        *SMALL_MODEL,
-        *SMALL_CROP,
-    ]
+    options = small_ade20k(ade20k)
     train = ('tools/dist_train.sh', config, 2, '--work-dir', tmp_path)
     printed = run('bash', *train, '--cfg-options', *options, *schedule(2))
     assert 'Iter(train) [2/2]' in printed
@@ -109,6 +110,18 @@ def test_distributed_training_resumes_and_the_test_score_repeats(ade20k, tmp_pat
 
     run('python', *test, '--show-dir', tmp_path / 'shown', '--cfg-options', *options)
     assert len(list((tmp_path / 'shown').rglob('*.png'))) == 4
+
+
+@pytest.mark.parametrize('variant', ['diffeed', 'diffeed-frozen'])
+def test_distributed_diffeed_waits_for_no_gradient(variant, ade20k, tmp_path, run):
+    """DDP without ``find_unused_parameters`` stops in the iteration after a missing gradient."""
+    printed = run(
+        'bash', 'tools/dist_train.sh', f'configs/upernet_{variant}_ade20k.py', 2,
+        '--work-dir', tmp_path, '--cfg-options', *small_ade20k(ade20k), *schedule(3),
+    )  # fmt: skip
+    assert 'Iter(train) [3/3]' in printed
+    assert 'processes talk through gloo' in printed
+    assert 'find_unused_parameters' not in printed
 
 
 def test_digit_scenes_from_training_to_pictures(root, digit_scenes, tmp_path, run):

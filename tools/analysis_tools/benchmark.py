@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from time import perf_counter
 
 import torch
 from guided_diffusion.unet import UNetModel
 from mmengine.device import get_device
-from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmdiff.diffusion import Architecture, get_architecture
@@ -101,16 +101,21 @@ def count_macs(forward: Callable, x: torch.Tensor) -> int:
     return counter.get_total_flops() // 2
 
 
+def time(forward: Callable, x: torch.Tensor) -> float:
+    wait = torch.cuda.synchronize if x.is_cuda else lambda: None
+    wait()
+    start = perf_counter()
+    forward(x)
+    wait()
+    return perf_counter() - start
+
+
 def median_seconds(forwards: dict[str, Callable], x: torch.Tensor, rounds: int) -> dict[str, float]:
-    timers = {
-        name: Timer('forward(x)', globals=dict(forward=f, x=x), num_threads=torch.get_num_threads())
-        for name, f in forwards.items()
-    }
-    seconds = {name: [] for name in timers}
+    seconds = {name: [] for name in forwards}
     # The first round warms up.
     for number in range(rounds + 1):
-        for name, timer in timers.items():
-            taken = timer.timeit(1).mean
+        for name, forward in forwards.items():
+            taken = time(forward, x)
             if number:
                 seconds[name].append(taken)
             print(f'round {number}, {name}: {taken:.2f} s', file=sys.stderr)
