@@ -8,6 +8,7 @@ would install it over the other, so mmdiff declares none and looks here instead.
 
 import warnings
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 # Module -> (distribution of the maintained fork, distribution of the original).
@@ -86,6 +87,21 @@ def require(module: str) -> None:
             f'{how}',
             UntestedStackWarning,
             stacklevel=2,
+        )
+
+
+def require_operators() -> None:
+    """Make sure that mmcv has its compiled operators, such as RoIAlign and NMS.
+
+    Raises:
+        ImportError: If it has not.
+    """
+    if find_spec('mmcv._ext') is None:
+        raise ImportError(
+            'mmdiff needs the compiled operators of mmcv here, and this mmcv has none. In a clone, '
+            '`bash tools/setup_env.sh --detection` builds them; elsewhere, install a compiler and '
+            '`pip install --no-build-isolation --force-reinstall --no-deps onedl-mmcv` where '
+            'PyTorch, setuptools<81, ninja, psutil and wheel are installed.'
         )
 
 

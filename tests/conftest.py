@@ -15,16 +15,22 @@ def root() -> Path:
 
 
 @pytest.fixture(scope='session')
-def run():
+def environment() -> dict[str, str]:
+    """Environment variables for a command that finds this Python."""
+    env = dict(os.environ, PYTHONWARNINGS='ignore', OMP_NUM_THREADS='1')
+    env['PATH'] = f'{Path(sys.executable).parent}:{env["PATH"]}'
+    return env
+
+
+@pytest.fixture(scope='session')
+def run(environment):
     """Run a command in the clone, with this environment's Python; return what it printed."""
 
     def run_command(*command, fails=False, **kwargs):
-        env = dict(os.environ, PYTHONWARNINGS='ignore', OMP_NUM_THREADS='1')
-        env['PATH'] = f'{Path(sys.executable).parent}:{env["PATH"]}'
         result = subprocess.run(
             [str(part) for part in command],
             cwd=ROOT,
-            env=env,
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

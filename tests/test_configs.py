@@ -8,15 +8,49 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
 
-CONFIGS = sorted((Path(__file__).parent.parent / 'configs').glob('*.py'))
+CONFIGS = [
+    pytest.param(Config.fromfile(path), id=path.stem)
+    for path in sorted((Path(__file__).parent.parent / 'configs').glob('*.py'))
+]
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_segmentor_builds_and_its_parts_fit(path):
-    cfg = Config.fromfile(path)
+def of_scope(scope):
+    return pytest.mark.parametrize(
+        'cfg', [param for param in CONFIGS if param.values[0].default_scope == scope]
+    )
+
+
+def build(cfg):
     init_default_scope(cfg.default_scope)
+    return revert_sync_batchnorm(MODELS.build(cfg.model)).train()
+
+
+def check_input(cfg):
+    preprocessor = cfg.model.data_preprocessor
+    assert preprocessor.bgr_to_rgb
+    if cfg.model.backbone.type.startswith('mmdiff.'):
+        assert preprocessor.mean == preprocessor.std == [127.5] * 3
+
+
+def check_schedule(cfg):
+    assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_iters
+    assert all(m < cfg.train_cfg.max_iters for m in cfg.param_scheduler[-1].get('milestones', []))
+
+
+def check_classes(dataset, num_classes):
+    classes = (dataset.get('metainfo') or {}).get('classes')
+    if classes:
+        assert len(classes) == num_classes
+
+
+def test_every_config_is_tested():
+    assert {param.values[0].default_scope for param in CONFIGS} == {'mmseg', 'mmdet'}
+
+
+@of_scope('mmseg')
+def test_segmentor_builds_and_its_parts_fit(cfg):
     with torch.device('meta'):
-        model = revert_sync_batchnorm(MODELS.build(cfg.model)).train()
+        model = build(cfg)
         crop = torch.zeros(2, 3, *cfg.model.data_preprocessor.size)
         levels = model.extract_feat(crop)
         logits = model.decode_head(levels)
@@ -27,10 +61,41 @@ def test_segmentor_builds_and_its_parts_fit(path):
     assert [tuple(level.shape[-2:]) for level in levels] == [
         tuple(side // stride for side in crop.shape[-2:]) for stride in cfg.model.neck.out_strides
     ]
-    classes = (cfg.train_dataloader.dataset.get('metainfo') or {}).get('classes')
-    if classes:
-        assert len(classes) == cfg.model.decode_head.num_classes
-    assert cfg.model.data_preprocessor.bgr_to_rgb
-    assert cfg.model.data_preprocessor.mean == cfg.model.data_preprocessor.std == [127.5] * 3
-    last = cfg.param_scheduler[-1].end
-    assert last == cfg.train_cfg.max_iters
+    check_classes(cfg.train_dataloader.dataset, cfg.model.decode_head.num_classes)
+    check_input(cfg)
+    check_schedule(cfg)
+
+
+@of_scope('mmdet')
+def test_detector_builds_and_its_parts_fit(cfg):
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    size = next((t.crop_size for t in pipeline if 'crop_size' in t), (64, 64))
+    strides = cfg.model.rpn_head.anchor_generator.strides
+    roi_head = cfg.model.roi_head
+    with torch.device('meta'):
+        model = build(cfg)
+        levels = model.extract_feat(torch.zeros(1, 3, *size))
+        scores, _ = model.rpn_head(levels)
+        regions = torch.zeros(5, roi_head.bbox_roi_extractor.out_channels, 7, 7)
+        classes, _ = model.roi_head.bbox_head(regions)
+        masks = model.roi_head.mask_head(torch.zeros(5, roi_head.mask_head.in_channels, 14, 14))
+    assert [tuple(level.shape[-2:]) for level in levels] == [
+        tuple(side // stride for side in size) for stride in strides
+    ]
+    assert len(scores) == len(strides)
+    if cfg.model.neck.type == 'mmdiff.FeatureAdapter':
+        assert model.backbone.strides == tuple(cfg.model.neck.in_strides)
+    for extractor in (roi_head.bbox_roi_extractor, roi_head.mask_roi_extractor):
+        assert list(extractor.featmap_strides) == list(strides[:-1])
+    num_classes = roi_head.bbox_head.num_classes
+    assert classes.shape == (5, num_classes + 1)
+    assert masks.shape == (5, num_classes, 28, 28)
+    check_classes(cfg.train_dataloader.dataset, num_classes)
+    for loader, evaluator in (
+        ('val_dataloader', 'val_evaluator'),
+        ('test_dataloader', 'test_evaluator'),
+    ):
+        dataset = cfg[loader].dataset
+        assert cfg[evaluator].ann_file == f'{dataset.data_root}/{dataset.ann_file}'
+    check_input(cfg)
+    check_schedule(cfg)

@@ -33,6 +33,30 @@ def test_each_feature_its_own_level():
         torch.testing.assert_close(level, resized)
 
 
+def test_levels_of_a_detector():
+    """As FPN's and ViTDet's: a 3x3 convolution and norm on each level, and one level more."""
+    torch.manual_seed(0)
+    neck = FeatureAdapter(
+        in_channels=[8],
+        in_strides=[16],
+        out_channels=6,
+        level_convs=True,
+        norm_cfg=dict(type='GN', num_groups=2),
+        pooled_level=True,
+    )
+    plain = FeatureAdapter(in_channels=[8], in_strides=[16], out_channels=6)
+    plain.convs.load_state_dict(neck.convs.state_dict())
+    feature = torch.randn(2, 8, 4, 6)
+    levels = neck([feature])
+    assert [tuple(level.shape[-2:]) for level in levels] == [
+        (16, 24), (8, 12), (4, 6), (2, 3), (1, 2),
+    ]  # fmt: skip
+    for level, before, conv in zip(levels, plain([feature]), neck.level_convs, strict=False):
+        convolved = F.conv2d(before, conv.conv.weight, padding=1)
+        torch.testing.assert_close(level, F.group_norm(convolved, 2))
+    assert torch.equal(levels[4], levels[3][..., ::2, ::2])
+
+
 def test_sizes_of_an_image_of_any_size():
     """Levels have ceil(side / stride) cells, as a backbone with those strides would give."""
     neck = FeatureAdapter(in_channels=[1] * 4, in_strides=[2, 4, 8, 16], out_channels=1)
@@ -46,6 +70,10 @@ def test_sizes_of_an_image_of_any_size():
     ('kwargs', 'message'),
     [
         (dict(in_channels=[8, 8], in_strides=[2]), 'must name the same features'),
+        (
+            dict(in_channels=[8], in_strides=[2], norm_cfg=dict(type='BN')),
+            'is for level_convs, but level_convs=False',
+        ),
         (dict(in_channels=[8, 8], in_strides=[2, 4]), '2 features cannot feed the 4 levels'),
     ],
 )

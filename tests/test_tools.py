@@ -155,10 +155,22 @@ def test_digit_scenes_from_training_to_pictures(root, digit_scenes, tmp_path, ru
     width, height = Image.open(sheet).size
     assert width > 2 * height
 
+    # A folder of images of one's own.
+    printed = run(
+        'python', 'tools/image_demo.py', digit_scenes / 'images/test', config, checkpoint,
+        '--out-dir', tmp_path / 'demo',
+    )  # fmt: skip
+    assert 'Drew 8 pictures' in printed
+    assert len(list((tmp_path / 'demo/vis').glob('*.jpg'))) == 8
+
 
 def test_unknown_options_and_files_are_refused(tmp_path, run):
     assert 'usage' in run('python', 'tools/train.py', fails=True)
     assert 'Usage' in run('bash', 'tools/dist_train.sh', fails=True)
+    demo = ('python', 'tools/image_demo.py')
+    config = 'configs/upernet_gd_digit-scenes.py'
+    assert 'is no file and no folder' in run(*demo, tmp_path / 'no', config, 'no.pth', fails=True)
+    assert 'has no file that ends with .jpg' in run(*demo, tmp_path, config, 'no.pth', fails=True)
     printed = run('python', 'tools/train.py', tmp_path / 'no.py', fails=True)
     assert 'no.py' in printed
     assert 'FileNotFoundError' in printed

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Install mmdiff and the set of packages it is tested with. Safe to run again.
 #
-# Usage: tools/setup_env.sh [--tests]
-#   --tests  also what the tests need: pytest, guided-diffusion and mmcv's C++
-#            operators, which are compiled once (minutes) and then kept.
+# Usage: tools/setup_env.sh [--detection | --tests]
+#   --detection  also what Mask R-CNN needs: pycocotools and mmcv's C++ operators, which are
+#                compiled once (minutes) and then kept.
+#   --tests      also what the tests need: that, pytest and guided-diffusion.
 #
 # Installs into the active virtual environment, or else into .venv in the clone.
 # Other scripts source this file to use the same environment.
@@ -57,8 +58,8 @@ set_up() {
 
 has_ops() { python -c 'import torch, mmcv._ext' 2>/dev/null; }
 
-set_up_tests() {
-    pip_install -e "$root[test]"
+set_up_detection() {
+    pip_install -e "$root[det]"
     if ! has_ops; then
         local mmcv wheels
         mmcv=$(grep '^onedl-mmcv==' "$root/requirements/openmmlab.txt")
@@ -80,5 +81,11 @@ print(f'$mmcv-py{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version
 }
 
 set_up
-# A script that sources this file passes its own arguments along, unless it asks for the tests.
-if [ "${1:-}" = --tests ]; then set_up_tests; fi
+# A script that sources this file passes its own arguments along, unless it asks for more.
+case ${1:-} in
+    --detection) set_up_detection ;;
+    --tests)
+        set_up_detection
+        pip_install -e "$root[test]"
+        ;;
+esac

@@ -54,7 +54,8 @@ def load_run_config(args: argparse.Namespace) -> Config:
         Config: The config, with ``work_dir`` and ``launcher`` set.
 
     Raises:
-        ImportError: If the config needs a package that is not installed.
+        ImportError: If the config needs a package that is not installed, or
+            operators of mmcv that are not compiled.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
@@ -62,6 +63,8 @@ def load_run_config(args: argparse.Namespace) -> Config:
         cfg.merge_from_dict(args.cfg_options)
     for module in {'mmcv', cfg.get('default_scope', 'mmcv')} & set(stack.DISTRIBUTIONS):
         stack.require(module)
+    if cfg.get('default_scope') == 'mmdet':
+        stack.require_operators()
     if args.work_dir or cfg.get('work_dir') is None:
         cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
     cfg.launcher = args.launcher

@@ -1,18 +1,19 @@
-"""Draw a picture sheet of a segmentor with a diffusion backbone.
+"""Draw a picture sheet of a segmentor or detector with a diffusion backbone.
 
 For some images of the test set: the input, the ground truth, the prediction,
 and the first three principal components of each block's features as colours.
 """
 
 import argparse
+from collections.abc import Callable
 
+import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import DATASETS
-from mmseg.apis import init_model
 
 from mmdiff import stack
 from mmdiff.visualization import draw_feature_sheet, pca_rgb
@@ -24,42 +25,101 @@ def parse_args():
     parser.add_argument('checkpoint', help='checkpoint file that tools/train.py wrote')
     parser.add_argument('out', help='PNG file to write')
     parser.add_argument('--num', type=int, default=6, help='images (default: %(default)s)')
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        default=0.5,
+        help='least score of an instance that is drawn (default: %(default)s)',
+    )
     return parser.parse_args()
 
 
-def colour(label_map, palette):
-    """Colour a map of class indices; what is not labelled is black."""
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(palette)] = palette
-    return table[label_map]
+def load_segmentor(cfg, args) -> tuple[torch.nn.Module, Callable]:
+    """A segmentor, and what draws its ground truth and its prediction."""
+    from mmseg.apis import init_model
+
+    model = init_model(cfg, args.checkpoint, device=get_device())
+    palette = model.dataset_meta['palette']
+
+    def colour(label_map):
+        # What is not labelled is black.
+        table = np.zeros((256, 3), np.uint8)
+        table[: len(palette)] = palette
+        return table[label_map[0].cpu().numpy()]
+
+    def draw(image, truth, prediction):
+        return colour(truth.gt_sem_seg.data), colour(prediction.pred_sem_seg.data)
+
+    return model, draw
+
+
+def load_detector(cfg, args) -> tuple[torch.nn.Module, Callable]:
+    """A detector, and what draws its ground truth and its prediction."""
+    from mmdet.apis import init_detector
+    from mmdet.structures import DetDataSample
+    from mmdet.visualization import DetLocalVisualizer
+    from mmengine.structures import InstanceData
+
+    model = init_detector(cfg, args.checkpoint, device=get_device())
+    visualizer = DetLocalVisualizer(line_width=1, alpha=0.6)
+    visualizer.dataset_meta = model.dataset_meta
+
+    def draw_instances(image, instances):
+        # Labels on small images are readable when these are drawn larger.
+        factor = max(1, round(384 / max(image.shape[:2])))
+        sample = DetDataSample(
+            gt_instances=InstanceData(
+                bboxes=instances.bboxes * factor,
+                labels=instances.labels,
+                masks=instances.masks.repeat(factor, axis=1).repeat(factor, axis=2),
+            )
+        )
+        enlarged = image.repeat(factor, axis=0).repeat(factor, axis=1)
+        visualizer.add_datasample('', enlarged, sample, draw_pred=False)
+        return visualizer.get_image()
+
+    def draw(image, truth, prediction):
+        true = truth.gt_instances
+        true = InstanceData(
+            bboxes=true.bboxes.tensor, labels=true.labels, masks=true.masks.to_ndarray()
+        )
+        found = prediction.pred_instances.cpu().numpy()
+        return (
+            draw_instances(image, true),
+            draw_instances(image, found[found.scores >= args.score_thr]),
+        )
+
+    return model, draw
+
+
+LOADERS = {'mmseg': load_segmentor, 'mmdet': load_detector}
 
 
 @torch.no_grad()
 def main():
     args = parse_args()
-    stack.require('mmseg')
     cfg = Config.fromfile(args.config)
-    model = init_model(cfg, args.checkpoint, device=get_device())
+    if cfg.default_scope not in LOADERS:
+        raise SystemExit(
+            f'config: default_scope must be one of {", ".join(LOADERS)}, got {cfg.default_scope!r}'
+        )
+    stack.require(cfg.default_scope)
+    model, draw = LOADERS[cfg.default_scope](cfg, args)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    palette = dataset.metainfo['palette']
 
     rows, features = [], []
     for index in np.linspace(0, len(dataset) - 1, min(args.num, len(dataset))).astype(int):
         sample = dataset[index]
         batch = pseudo_collate([sample])
         (result,) = model.test_step(batch)
-        rows.append(
-            [
-                sample['inputs'].permute(1, 2, 0).numpy()[..., ::-1],
-                colour(sample['data_samples'].gt_sem_seg.data[0].numpy(), palette),
-                colour(result.pred_sem_seg.data[0].cpu().numpy(), palette),
-            ]
-        )
+        truth = sample['data_samples']
+        image = mmcv.imread(truth.img_path, channel_order='rgb')
+        rows.append([image, *draw(image, truth, result)])
         inputs = model.data_preprocessor(batch, False)['inputs']
         features.append([feature[0] for feature in model.backbone(inputs)])
     for maps in zip(*features, strict=True):
-        for row, image in zip(rows, pca_rgb(maps), strict=True):
-            row.append(image)
+        for row, feature in zip(rows, pca_rgb(maps), strict=True):
+            row.append(feature)
 
     backbone = model.backbone
     titles = ['input', 'ground truth', 'prediction']

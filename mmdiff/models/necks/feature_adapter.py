@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch.nn.functional as F
+from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -15,7 +16,9 @@ class FeatureAdapter(BaseModule):
     """1x1 convolution to a common width, then bilinear resize to given strides.
 
     This is how the paper feeds U-Net features to UperNet (appendix 7.3). One
-    feature feeds all levels; several features feed one level each.
+    feature feeds all levels; several features feed one level each. A detector
+    also wants ``level_convs``, as its RPN is the same on all levels and could
+    not tell levels of one feature apart, and ``pooled_level``.
 
     Args:
         in_channels (Sequence[int]): Channels of each feature.
@@ -25,6 +28,14 @@ class FeatureAdapter(BaseModule):
             paper's.
         out_strides (Sequence[int]): Stride of each level. Defaults to
             (4, 8, 16, 32), UperNet's.
+        level_convs (bool): Whether a 3x3 convolution of its own follows on
+            each level, as in FPN and in ViTDet's simple feature pyramid.
+            Defaults to False.
+        norm_cfg (dict, optional): Config of a norm after each of
+            ``level_convs``. Defaults to None: no norm.
+        pooled_level (bool): Whether to append a level of twice the last
+            stride, every other position of the last one, as FPN does.
+            Defaults to False.
         init_cfg (dict, optional): Initialisation config. Defaults to None:
             PyTorch's defaults.
 
@@ -38,6 +49,9 @@ class FeatureAdapter(BaseModule):
         in_strides: Sequence[int],
         out_channels: int = 1024,
         out_strides: Sequence[int] = (4, 8, 16, 32),
+        level_convs: bool = False,
+        norm_cfg: dict | None = None,
+        pooled_level: bool = False,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg=init_cfg)
@@ -51,10 +65,21 @@ class FeatureAdapter(BaseModule):
                 f'{len(in_channels)} features cannot feed the {len(out_strides)} levels of '
                 f'out_strides={tuple(out_strides)}: give one feature for all, or one for each'
             )
+        if norm_cfg is not None and not level_convs:
+            raise ValueError(f'norm_cfg={norm_cfg} is for level_convs, but level_convs=False')
         self.in_channels = tuple(in_channels)
         self.in_strides = tuple(in_strides)
         self.out_strides = tuple(out_strides)
+        self.pooled_level = pooled_level
         self.convs = nn.ModuleList(nn.Conv2d(c, out_channels, 1) for c in in_channels)
+        self.level_convs = None
+        if level_convs:
+            self.level_convs = nn.ModuleList(
+                ConvModule(
+                    out_channels, out_channels, 3, padding=1, norm_cfg=norm_cfg, act_cfg=None
+                )
+                for _ in out_strides
+            )
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Adapt features to levels.
@@ -66,7 +91,7 @@ class FeatureAdapter(BaseModule):
         Returns:
             tuple[Tensor, ...]: For each of ``out_strides`` a map of shape
             (N, out_channels, ceil(H_i * s_in / s_out), ceil(W_i * s_in /
-            s_out)).
+            s_out)), and one more with ``pooled_level``.
 
         Raises:
             ValueError: If the features are not those of ``in_channels``.
@@ -76,10 +101,18 @@ class FeatureAdapter(BaseModule):
             raise ValueError(
                 f'features have {channels} channels, but in_channels={self.in_channels}'
             )
+        levels = self._resized(features)
+        if self.level_convs is not None:
+            levels = [conv(level) for conv, level in zip(self.level_convs, levels, strict=True)]
+        if self.pooled_level:
+            levels.append(F.max_pool2d(levels[-1], kernel_size=1, stride=2))
+        return tuple(levels)
+
+    def _resized(self, features: Sequence[Tensor]) -> list[Tensor]:
         if len(features) == 1:
             adapted = self.convs[0](features[0])
-            return tuple(_resize(adapted, self.in_strides[0], s) for s in self.out_strides)
-        return tuple(
+            return [_resize(adapted, self.in_strides[0], s) for s in self.out_strides]
+        return [
             # The two commute, so the convolution goes where the map is smaller.
             conv(_resize(feature, s_in, s_out))
             if s_in < s_out
@@ -87,7 +120,7 @@ class FeatureAdapter(BaseModule):
             for conv, feature, s_in, s_out in zip(
                 self.convs, features, self.in_strides, self.out_strides, strict=True
             )
-        )
+        ]
 
 
 def _resize(x: Tensor, stride: int, to_stride: int) -> Tensor:

@@ -1,0 +1,3 @@
+from .coco_instances import CocoInstances
+
+__all__ = ['CocoInstances']
