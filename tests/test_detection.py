@@ -183,3 +183,20 @@ def test_missing_operators_are_named(monkeypatch):
     monkeypatch.setattr(stack, 'find_spec', lambda name: None)
     with pytest.raises(ImportError, match=r'setup_env\.sh --detection'):
         stack.require_operators()
+
+
+def test_config_of_the_guide(root, tmp_path):
+    """The config for data of one's own in docs/detection.md."""
+    guide = (root / 'docs/detection.md').read_text()
+    page = re.search(r'```python\n(.*?)```', guide, re.S)[1]
+    path = tmp_path / 'mine.py'
+    path.write_text(page.replace('/path/to/mmdiff', str(root)))
+    cfg = Config.fromfile(path)
+    for split, loader in (('train', 'train_dataloader'), ('val', 'test_dataloader')):
+        used = cfg[loader].dataset
+        assert used.data_root == 'data/mine'
+        assert used.ann_file == f'annotations/{split}.json'
+        assert used.metainfo.classes == ('nucleus',)
+        assert used.type == 'mmdiff.CocoInstances'
+    assert cfg.test_evaluator.ann_file == 'data/mine/annotations/val.json'
+    assert cfg.model.roi_head.bbox_head.num_classes == 1
