@@ -1,4 +1,5 @@
-# For one small GPU (not in the paper): a frozen U-Net and images of half the size.
+# For one small GPU (not in the paper): a frozen U-Net and images of half the size. All 4 images of
+# a batch are on it, so that the iterations are 10 epochs again.
 _base_ = './mask-rcnn_gd_coco.py'
 image_size = (512, 512)
 train_pipeline = [

@@ -1,7 +1,9 @@
 """Registries of mmdiff, children of MMEngine's.
 
-With ``type='mmdiff.NAME'`` any OpenMMLab config finds what is registered
-here; it needs no ``custom_imports``.
+With ``type='mmdiff.NAME'`` any OpenMMLab config finds the backbones, necks
+and hooks; it needs no ``custom_imports``. What builds on one of the optional
+packages is in a module of its own, which a config imports:
+``custom_imports = dict(imports=['mmdiff.detection'])``.
 """
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
@@ -11,6 +13,4 @@ from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='mmdiff', locations=['mmdiff.models'])
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmdiff', locations=['mmdiff.engine'])
-DATASETS = Registry(
-    'dataset', parent=MMENGINE_DATASETS, scope='mmdiff', locations=['mmdiff.datasets']
-)
+DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='mmdiff')

@@ -90,18 +90,38 @@ def require(module: str) -> None:
         )
 
 
+def missing_operators() -> str | None:
+    """What mmcv's compiled operators, such as RoIAlign and NMS, lack on this machine.
+
+    Returns:
+        str | None: What is missing; None if nothing is.
+    """
+    if find_spec('mmcv._ext') is None:
+        return 'this mmcv has no compiled operators'
+    import torch
+
+    if torch.cuda.is_available():
+        from mmcv.ops import get_compiling_cuda_version
+
+        if get_compiling_cuda_version() == 'not available':
+            return "this mmcv's operators were compiled without CUDA, but there is a GPU"
+    return None
+
+
 def require_operators() -> None:
-    """Make sure that mmcv has its compiled operators, such as RoIAlign and NMS.
+    """Make sure that mmcv has its compiled operators, for the GPU too if there is one.
 
     Raises:
         ImportError: If it has not.
     """
-    if find_spec('mmcv._ext') is None:
+    missing = missing_operators()
+    if missing:
+        version = tested_versions()['onedl-mmcv']
         raise ImportError(
-            'mmdiff needs the compiled operators of mmcv here, and this mmcv has none. In a clone, '
-            '`bash tools/setup_env.sh --detection` builds them; elsewhere, install a compiler and '
-            '`pip install --no-build-isolation --force-reinstall --no-deps onedl-mmcv` where '
-            'PyTorch, setuptools<81, ninja, psutil and wheel are installed.'
+            f'mmdiff needs mmcv with operators here, and {missing}. In a clone, '
+            '`bash tools/setup_env.sh --detection` builds them. Elsewhere, where PyTorch, '
+            'setuptools<81, ninja, psutil, wheel and a compiler are: `pip install --no-cache-dir '
+            f'--no-build-isolation --force-reinstall --no-deps onedl-mmcv=={version}`.'
         )
 
 

@@ -83,6 +83,33 @@ def test_noise_none_is_the_scaled_image():
         same(model(images()), model.unet.features(x_t, torch.tensor([500, 500]), BLOCKS))
 
 
+@pytest.mark.parametrize('ensemble_size', [1, 2])
+@pytest.mark.parametrize('batch_timesteps', [True, False])
+def test_several_timesteps(batch_timesteps, ensemble_size):
+    kwargs = dict(ensemble_size=ensemble_size, batch_timesteps=batch_timesteps)
+    model = backbone(timestep=(90, 150, 300), **kwargs).eval()
+    with torch.no_grad():
+        features = model(images())
+        assert len(features) == 3
+        for timestep, maps in zip((90, 150, 300), features, strict=True):
+            single = backbone(timestep=timestep, ensemble_size=ensemble_size).eval()
+            same(maps, single(images()))
+
+
+def test_several_timesteps_are_the_same_batched_or_not():
+    """With fresh noise and gradients too."""
+    gradients = []
+    for batch_timesteps in (True, False):
+        model = backbone(timestep=(90, 150), batch_timesteps=batch_timesteps).train()
+        torch.manual_seed(3)
+        sum(m.square().mean() for maps in model(images()) for m in maps).backward()
+        gradients.append([p.grad for p in model.parameters()])
+    largest = max(g.abs().max() for g in gradients[0])
+    for a, b in zip(*gradients, strict=True):
+        # Some are zero but for rounding: a bias before a norm of one channel a group.
+        assert (a - b).abs().max() <= 1e-4 * a.abs().max() + 1e-4 * largest
+
+
 def test_ensemble_averages_the_features_of_its_draws():
     model = backbone(ensemble_size=3).eval()
     x_0 = images()
@@ -234,6 +261,9 @@ def test_bad_checkpoint_is_an_error(tmp_path):
         (dict(timestep=1000), ValueError, 'timestep must be an int from 0 to 999, got 1000'),
         (dict(timestep=-1), ValueError, 'timestep must be an int from 0 to 999, got -1'),
         (dict(timestep=9.5), TypeError, 'timestep must be an int from 0 to 999, got 9.5'),
+        (dict(timestep=[90, 1000]), ValueError, 'timestep must be an int from 0 to 999, got 1000'),
+        (dict(timestep=[90, 90]), ValueError, 'a sequence of different ints'),
+        (dict(timestep=[]), ValueError, 'a sequence of different ints'),
         (dict(blocks=(0,)), ValueError, 'blocks has block 0, but .* blocks 1 to 17'),
         (dict(blocks=18), ValueError, 'blocks has block 18'),
         (dict(blocks=()), TypeError, 'one or more block numbers'),

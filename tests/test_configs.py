@@ -27,7 +27,7 @@ def build(cfg):
 
 def check_input(cfg):
     preprocessor = cfg.model.data_preprocessor
-    assert preprocessor.bgr_to_rgb
+    assert preprocessor['to_rgb' if cfg.default_scope == 'mmpretrain' else 'bgr_to_rgb']
     if cfg.model.backbone.type.startswith('mmdiff.'):
         assert preprocessor.mean == preprocessor.std == [127.5] * 3
 
@@ -44,7 +44,8 @@ def check_classes(dataset, num_classes):
 
 
 def test_every_config_is_tested():
-    assert {param.values[0].default_scope for param in CONFIGS} == {'mmseg', 'mmdet'}
+    scopes = {param.values[0].default_scope for param in CONFIGS}
+    assert scopes == {'mmseg', 'mmdet', 'mmpretrain'}
 
 
 @of_scope('mmseg')
@@ -97,5 +98,15 @@ def test_detector_builds_and_its_parts_fit(cfg):
     ):
         dataset = cfg[loader].dataset
         assert cfg[evaluator].ann_file == f'{dataset.data_root}/{dataset.ann_file}'
+    check_input(cfg)
+    check_schedule(cfg)
+
+
+@of_scope('mmpretrain')
+def test_classifier_builds_and_its_parts_fit(cfg):
+    with torch.device('meta'):
+        model = build(cfg)
+        scores = model(torch.zeros(2, 3, 64, 64), mode='tensor')
+    assert scores.shape == (2, cfg.model.head.num_classes)
     check_input(cfg)
     check_schedule(cfg)

@@ -11,6 +11,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from PIL import Image
 
+import mmdiff.detection  # noqa: F401, as custom_imports does in a config
+
 CLASSES = ('cat', 'dog')
 
 
@@ -64,8 +66,7 @@ def dataset(folder, **kwargs):
             data_root=str(folder),
             ann_file='annotations.json',
             data_prefix=dict(img='images'),
-            pipeline=pipeline,
-            **(dict(metainfo=dict(classes=CLASSES)) | kwargs),
+            **(dict(metainfo=dict(classes=CLASSES), pipeline=pipeline) | kwargs),
         )
     )
 
@@ -133,6 +134,11 @@ def test_trains_and_predicts(trouble, root, tmp_path):
     [
         ('{"images": [', 'is not JSON'),
         ('{"images": [], "categories": []}', "is not in COCO format: it has no list 'annotations'"),
+        ('[]', 'is not in COCO format'),
+        (
+            '{"images": [], "annotations": [], "categories": [{"id": 1}]}',
+            "is not in COCO format: an entry has no 'name'",
+        ),
         (
             '{"images": [{"file_name": "1.png"}], "annotations": [], "categories": []}',
             "is not in COCO format: an entry has no 'id'",
@@ -163,6 +169,24 @@ def test_other_class_names(tmp_path):
         dataset(folder, metainfo=dict(classes=('cat', 'horse')))
 
 
+def test_other_class_order(tmp_path):
+    """MMDetection would take the file's order, and call every cat a dog."""
+    folder = write_coco(tmp_path / 'coco', TROUBLES['ordinary'])
+    with pytest.raises(ValueError, match=r"in the order of .*, \['cat', 'dog'\], got \['dog', 'c"):
+        dataset(folder, metainfo=dict(classes=('dog', 'cat')))
+
+
+def test_boxes_without_masks(tmp_path):
+    folder = write_coco(tmp_path / 'coco', TROUBLES['ordinary'])
+    content = json.loads((folder / 'annotations.json').read_text())
+    del content['annotations'][2]['segmentation']
+    (folder / 'annotations.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r'has no segmentation for annotation 3, but the pipeline'):
+        dataset(folder)
+    boxes = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True)]
+    assert len(dataset(folder, pipeline=boxes)) == 2
+
+
 def test_filter_that_leaves_nothing(tmp_path):
     folder = write_coco(tmp_path / 'coco', TROUBLES['no instances at all'])
     with pytest.raises(ValueError, match='leaves none of the 2 images'):
@@ -175,14 +199,6 @@ def test_a_subset_of_the_classes(tmp_path):
     folder = write_coco(tmp_path / 'coco', TROUBLES['ordinary'])
     data = dataset(folder, metainfo=dict(classes=('dog',)))
     assert [i['bbox_label'] for i in data.get_data_info(0)['instances']] == [0]
-
-
-def test_missing_operators_are_named(monkeypatch):
-    from mmdiff import stack
-
-    monkeypatch.setattr(stack, 'find_spec', lambda name: None)
-    with pytest.raises(ImportError, match=r'setup_env\.sh --detection'):
-        stack.require_operators()
 
 
 def test_config_of_the_guide(root, tmp_path):
@@ -200,3 +216,4 @@ def test_config_of_the_guide(root, tmp_path):
         assert used.type == 'mmdiff.CocoInstances'
     assert cfg.test_evaluator.ann_file == 'data/mine/annotations/val.json'
     assert cfg.model.roi_head.bbox_head.num_classes == 1
+    assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_iters == 5000

@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 from mmdiff import stack
+from mmdiff.engine import cli
 
 TESTED = stack.tested_versions()
 
@@ -62,3 +63,34 @@ def test_the_diffusion_layer_imports_nothing_of_openmmlab(root):
         lines = path.read_text().splitlines()
         imports = [line for line in lines if line.startswith(('import ', 'from '))]
         assert not [line for line in imports if line.split()[1].startswith('mm')], path
+
+
+def test_mmcv_without_operators(monkeypatch):
+    monkeypatch.setattr(stack, 'find_spec', lambda name: None)
+    with pytest.raises(
+        ImportError, match=r'no compiled operators.*setup_env\.sh --detection.*onedl-mmcv=='
+    ):
+        stack.require_operators()
+
+
+def test_mmcv_with_operators_for_the_cpu_alone(monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    monkeypatch.setattr('mmcv.ops.get_compiling_cuda_version', lambda: 'not available')
+    with pytest.raises(ImportError, match='compiled without CUDA, but there is a GPU'):
+        stack.require_operators()
+    monkeypatch.setattr('mmcv.ops.get_compiling_cuda_version', lambda: '13.0')
+    stack.require_operators()
+
+
+@pytest.mark.parametrize(
+    ('config', 'module'),
+    [('mask-rcnn_gd_coco', 'mmdet'), ('attention_gd_digit-scenes', 'mmpretrain')],
+)
+def test_a_config_names_the_package_that_it_lacks(config, module, root, monkeypatch):
+    """Before what it imports fails for the lack."""
+    fork, _ = stack.DISTRIBUTIONS[module]
+    found = {name: version for name, version in TESTED.items() if name != fork}
+    monkeypatch.setattr(stack, 'installed_versions', lambda: found)
+    monkeypatch.setattr(cli, 'import_modules_from_strings', None)
+    with pytest.raises(ImportError, match=f'needs {module} here, and it is not installed'):
+        cli.load_config(root / f'configs/{config}.py')

@@ -170,7 +170,12 @@ def test_digit_scenes_from_training_to_pictures(root, digit_scenes, tmp_path, ru
         '--cfg-options', *schedule(2), 'train_dataloader.batch_size=2',
     )  # fmt: skip
     checkpoint = (tmp_path / 'last_checkpoint').read_text()
-    printed = run('python', 'tools/test.py', own_config, checkpoint, '--work-dir', tmp_path)
+    shown = tmp_path / 'shown'
+    printed = run(
+        'python', 'tools/test.py', own_config, checkpoint, '--work-dir', tmp_path,
+        '--show-dir', os.path.relpath(shown, root),
+    )  # fmt: skip
+    assert len(list(shown.rglob('*.*g'))) == 8
     assert re.search(r'coco/bbox_mAP: [\d.]+', printed)
     assert re.search(r'coco/segm_mAP: [\d.]+', printed)
 

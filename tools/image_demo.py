@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mmengine.config import Config
-
-from mmdiff import stack
+from mmdiff.engine.cli import load_config
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 
@@ -19,7 +17,7 @@ def parse_args():
         '--out-dir',
         type=Path,
         default=Path('demo'),
-        help='pictures go to its folder vis, predictions beside it (default: %(default)s)',
+        help='gets the pictures in vis, and predictions beside it (default: %(default)s)',
     )
     parser.add_argument('--device', help='default: a GPU if there is one')
     parser.add_argument(
@@ -51,7 +49,6 @@ def segment(args, images):
 
 
 def detect(args, images):
-    stack.require_operators()
     from mmdet.apis import DetInferencer
 
     inferencer = DetInferencer(args.config, args.checkpoint, device=args.device)
@@ -71,13 +68,12 @@ TASKS = {'mmseg': segment, 'mmdet': detect, 'mmpretrain': classify}
 def main():
     args = parse_args()
     images = find_images(args.images)
-    scope = Config.fromfile(args.config).get('default_scope')
+    scope = load_config(args.config).get('default_scope')
     if scope not in TASKS:
         raise SystemExit(
             f'config: default_scope must be one of {", ".join(TASKS)}, got {scope!r} in '
             f'{args.config}'
         )
-    stack.require(scope)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     TASKS[scope](args, images)
     print(f'Drew {len(images)} pictures in {args.out_dir / "vis"}')

@@ -9,6 +9,13 @@
 # Installs into the active virtual environment, or else into .venv in the clone.
 # Other scripts source this file to use the same environment.
 set -euo pipefail
+case ${1:-} in
+    '' | --detection | --tests) ;;
+    *)
+        echo "setup_env.sh: unknown option $1; there are --detection and --tests" >&2
+        exit 2
+        ;;
+esac
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PYTHON=${PYTHON:-python3}
 
@@ -56,7 +63,7 @@ set_up() {
     pip_install -r "$root/requirements/openmmlab.txt" -e "$root[examples]"
 }
 
-has_ops() { python -c 'import torch, mmcv._ext' 2>/dev/null; }
+has_ops() { python -c 'import sys, mmdiff.stack as stack; sys.exit(stack.missing_operators())' 2>/dev/null; }
 
 set_up_detection() {
     pip_install -e "$root[det]"
@@ -81,7 +88,6 @@ print(f'$mmcv-py{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version
 }
 
 set_up
-# A script that sources this file passes its own arguments along, unless it asks for more.
 case ${1:-} in
     --detection) set_up_detection ;;
     --tests)

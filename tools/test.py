@@ -1,6 +1,7 @@
 """Test a trained model: mIoU, AP or accuracy, whatever its config evaluates."""
 
 import argparse
+from pathlib import Path
 
 from mmengine.runner import Runner
 
@@ -36,7 +37,8 @@ def main():
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show_dir:
-        show_predictions(cfg, args.show_dir)
+        # MMDetection would take a relative path as one below the work dir.
+        show_predictions(cfg, str(Path(args.show_dir).absolute()))
     Runner.from_cfg(cfg).test()
 
 

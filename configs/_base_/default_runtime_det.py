@@ -1,4 +1,5 @@
 default_scope = 'mmdet'
+custom_imports = dict(imports=['mmdiff.detection'])
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

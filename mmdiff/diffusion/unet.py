@@ -5,7 +5,7 @@ Parameter names equal guided-diffusion's, so that state dicts go both ways.
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import torch
@@ -149,12 +149,15 @@ class Activation:
         emb (Tensor): The embedding of the timestep, and of the class.
         skips (tuple[Tensor | None, ...]): What the encoder blocks so far left
             for the decoder, None where nothing will take it.
+        taps (Mapping[int, Tensor]): Outputs of earlier blocks that were asked
+            for, by block number.
     """
 
     number: int
     h: Tensor
     emb: Tensor
     skips: tuple[Tensor | None, ...] = ()
+    taps: Mapping[int, Tensor] = field(default_factory=dict)
 
 
 class UNet(nn.Module):
@@ -308,8 +311,7 @@ class UNet(nn.Module):
             tuple[Tensor, ...]: A map of shape (N, C_b, H / s_b, W / s_b) for
             each of ``blocks``, in their order.
         """
-        start = self.prefix(x_t, timesteps, 0, deepest=0, labels=labels)
-        return self.features_after(start, blocks)
+        return self.features_after(self._start(x_t, timesteps, labels), blocks)
 
     def prefix(
         self,
@@ -317,6 +319,7 @@ class UNet(nn.Module):
         timesteps: Tensor,
         last: int,
         deepest: int,
+        blocks: Collection[int] = (),
         labels: Tensor | None = None,
     ) -> Activation:
         """Run the first blocks, for several walks to go on from there.
@@ -326,13 +329,17 @@ class UNet(nn.Module):
             timesteps (Tensor): Shape (N, ), from 0 to 999.
             last (int): The last block to run, 0 for none.
             deepest (int): The deepest block that any of the walks will reach.
+            blocks (Collection[int]): Blocks whose features the walks will be
+                asked for. Defaults to none.
             labels (Tensor, optional): As for :meth:`features`.
 
         Returns:
             Activation: What comes into block ``last + 1``.
         """
-        start = Activation(0, x_t, self.embed(timesteps, labels))
-        return self._walk(start, last, deepest, {})
+        return self._walk(self._start(x_t, timesteps, labels), last, deepest, blocks)
+
+    def _start(self, x_t: Tensor, timesteps: Tensor, labels: Tensor | None) -> Activation:
+        return Activation(0, x_t, self.embed(timesteps, labels))
 
     def features_after(
         self,
@@ -344,7 +351,8 @@ class UNet(nn.Module):
 
         Args:
             start (Activation): Where the walk begins.
-            blocks (Sequence[int]): Numbers of blocks after ``start``.
+            blocks (Sequence[int]): Numbers of blocks, after ``start`` or among
+                its taps.
             feedback (Mapping[int, Tensor], optional): What to add to the
                 output of encoder blocks after ``start``, hence also to their
                 skip connections; of the output's shape. Defaults to None.
@@ -353,27 +361,26 @@ class UNet(nn.Module):
             tuple[Tensor, ...]: As of :meth:`features`.
 
         Raises:
-            ValueError: If the walk begins after one of the blocks that
-                ``blocks`` or ``feedback`` name.
+            ValueError: If ``start`` is past one of the blocks that ``blocks``
+                or ``feedback`` name.
         """
-        first = min([*blocks, *(feedback or ())])
-        if first <= start.number:
-            raise ValueError(f'block {first} is before block {start.number}, where the walk begins')
-        taps = dict.fromkeys(blocks)
-        self._walk(start, max(blocks), max(blocks), taps, feedback)
-        return tuple(taps[number] for number in blocks)
+        for number in (*blocks, *(feedback or ())):
+            if number <= start.number and number not in start.taps:
+                raise ValueError(f'block {number} is not after block {start.number}, the start')
+        end = self._walk(start, max(blocks), max(blocks), blocks, feedback)
+        return tuple(end.taps[number] for number in blocks)
 
     def _walk(
         self,
         start: Activation,
         last: int,
         deepest: int,
-        taps: dict[int, Tensor | None],
+        blocks: Collection[int],
         feedback: Mapping[int, Tensor] | None = None,
     ) -> Activation:
-        """Run the blocks up to ``last``, and fill ``taps`` on the way."""
+        """Run the blocks up to ``last``, and tap ``blocks`` on the way."""
         middle = self.arch.middle
-        h, skips = start.h, list(start.skips)
+        h, skips, taps = start.h, list(start.skips), dict(start.taps)
         remaining = islice(self.blocks(), start.number, last)
         for number, block in enumerate(remaining, start=start.number + 1):
             if number > middle:
@@ -381,12 +388,12 @@ class UNet(nn.Module):
             h = self._run(block, h, start.emb)
             if feedback and number in feedback:
                 h = h + feedback[number]
-            if number in taps:
+            if number in blocks:
                 taps[number] = h
             if number < middle:
                 # Decoder block 2 * middle - n takes the skip of block n.
                 skips.append(h if 2 * middle - number <= deepest else None)
-        return Activation(last, h, start.emb, tuple(skips))
+        return Activation(last, h, start.emb, tuple(skips), taps)
 
     def _run(self, block: BlockLayers, h: Tensor, emb: Tensor) -> Tensor:
         if (

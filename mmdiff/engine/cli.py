@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.utils import import_modules_from_strings
 
 from mmdiff import stack
 from mmdiff.engine.distributed import init_cpu_distributed
@@ -41,11 +42,34 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+def load_config(path: str) -> Config:
+    """Read a config, and check that the OpenMMLab packages that it needs are there.
+
+    Args:
+        path (str): The config file.
+
+    Returns:
+        Config: The config, with its ``custom_imports`` imported.
+
+    Raises:
+        ImportError: If the config needs a package that is not installed, or
+            operators of mmcv that are not compiled.
+    """
+    # The checks say what to do; a failing import of the config's would not.
+    cfg = Config.fromfile(path, import_custom_modules=False)
+    for module in {'mmcv', cfg.get('default_scope', 'mmcv')} & set(stack.DISTRIBUTIONS):
+        stack.require(module)
+    if cfg.get('default_scope') == 'mmdet':
+        stack.require_operators()
+    if cfg.get('custom_imports'):
+        import_modules_from_strings(**cfg.custom_imports)
+    return cfg
+
+
 def load_run_config(args: argparse.Namespace) -> Config:
     """Read the config of a run, with what the command line overrides.
 
-    Also checks that the OpenMMLab packages that the config needs are there,
-    and starts distributed processes where MMEngine cannot (on CPU).
+    Also starts distributed processes where MMEngine cannot (on CPU).
 
     Args:
         args (Namespace): Of a parser that :func:`add_run_arguments` filled.
@@ -54,17 +78,12 @@ def load_run_config(args: argparse.Namespace) -> Config:
         Config: The config, with ``work_dir`` and ``launcher`` set.
 
     Raises:
-        ImportError: If the config needs a package that is not installed, or
-            operators of mmcv that are not compiled.
+        ImportError: As :func:`load_config`.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
-    for module in {'mmcv', cfg.get('default_scope', 'mmcv')} & set(stack.DISTRIBUTIONS):
-        stack.require(module)
-    if cfg.get('default_scope') == 'mmdet':
-        stack.require_operators()
     if args.work_dir or cfg.get('work_dir') is None:
         cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
     cfg.launcher = args.launcher

@@ -10,6 +10,7 @@ import shlex
 import statistics
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from time import perf_counter
@@ -31,10 +32,10 @@ def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--arch', default='adm-256-uncond', help='default: %(default)s')
     parser.add_argument(
-        '--size', type=int, default=256, help='side in pixels, default: %(default)s'
+        '--size', type=positive, default=256, help='side in pixels, default: %(default)s'
     )
-    parser.add_argument('--batch-size', type=int, default=1, help='default: %(default)s')
-    parser.add_argument('--rounds', type=int, default=5, help='default: %(default)s')
+    parser.add_argument('--batch-size', type=positive, default=1, help='default: %(default)s')
+    parser.add_argument('--rounds', type=positive, default=5, help='default: %(default)s')
     parser.add_argument(
         '--blocks',
         type=lambda text: tuple(int(number) for number in text.split(',')),
@@ -43,7 +44,18 @@ def parse_args():
         help='sets of blocks whose features are asked for, e.g. 24 33,30,27,24 (the default)',
     )
     parser.add_argument('--out', type=Path, help='Markdown file to write')
-    return parser.parse_args()
+    args = parser.parse_args()
+    stride = get_architecture(args.arch).total_stride
+    if args.size % stride:
+        parser.error(f'--size must be a multiple of {stride}, got {args.size}')
+    return args
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
+    return number
 
 
 def guided_diffusion_unet(arch: Architecture) -> UNetModel:
@@ -56,7 +68,6 @@ def guided_diffusion_unet(arch: Architecture) -> UNetModel:
         num_res_blocks=arch.num_res_blocks,
         attention_resolutions=[arch.image_size // size for size in arch.attention_resolutions],
         channel_mult=arch.channel_mult,
-        num_classes=arch.num_classes,
         num_heads=arch.num_heads,
         num_head_channels=arch.num_head_channels or -1,
         use_scale_shift_norm=arch.use_scale_shift_norm,
@@ -137,7 +148,8 @@ def machine(device: str) -> str:
 @torch.no_grad()
 def main():
     args = parse_args()
-    arch = get_architecture(args.arch)
+    # guided-diffusion insists on a class where there are classes; nothing else depends on it.
+    arch = replace(get_architecture(args.arch), num_classes=None)
     shape = (args.batch_size, 3, args.size, args.size)
     with torch.device('meta'):
         unet = guided_diffusion_unet(arch)

@@ -10,12 +10,11 @@ from collections.abc import Callable
 import mmcv
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import DATASETS
 
-from mmdiff import stack
+from mmdiff.engine.cli import load_config
 from mmdiff.visualization import draw_feature_sheet, pca_rgb
 
 
@@ -98,12 +97,11 @@ LOADERS = {'mmseg': load_segmentor, 'mmdet': load_detector}
 @torch.no_grad()
 def main():
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     if cfg.default_scope not in LOADERS:
         raise SystemExit(
             f'config: default_scope must be one of {", ".join(LOADERS)}, got {cfg.default_scope!r}'
         )
-    stack.require(cfg.default_scope)
     model, draw = LOADERS[cfg.default_scope](cfg, args)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
 
@@ -123,7 +121,7 @@ def main():
 
     backbone = model.backbone
     titles = ['input', 'ground truth', 'prediction']
-    titles += [f'b={b}, t={backbone.timestep}' for b in backbone.blocks]
+    titles += [f'b={b}, t={backbone.timesteps[0]}' for b in backbone.blocks]
     draw_feature_sheet(args.out, rows, titles)
     print(f'Wrote {args.out}.')
 

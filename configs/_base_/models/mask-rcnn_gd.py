@@ -22,8 +22,8 @@ model = dict(
             '256x256_diffusion_uncond.pt',
         ),
     ),
-    # As ViTDet's simple feature pyramid: one feature, a convolution with norm on each level. Its
-    # layer norm over channels is a group norm here, which the package has.
+    # In place of ViTDet's simple feature pyramid: one feature resized to all levels, and a 3x3
+    # convolution with norm on each.
     neck=dict(
         type='mmdiff.FeatureAdapter',
         in_channels=(1024,),

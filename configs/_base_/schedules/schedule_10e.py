@@ -1,5 +1,5 @@
-# Paper, appendix 7.2: ViTDet's settings for 10 epochs at a total batch size of 4, one image on
-# each of 4 GPUs. Of its 100 epochs, ViTDet drops the rate after 88.9 and 96.3.
+# Paper, appendix 7.2: 10 epochs at a total batch size of 4, one image on each of 4 GPUs. Optimizer,
+# weight decay, warm-up and the steps (at 88.9 and 96.3 of 100 epochs) are ViTDet's.
 # The paper searched for the learning rate and does not say what it found: this is its rate for
 # ADE20K.
 optim_wrapper = dict(

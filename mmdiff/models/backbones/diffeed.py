@@ -47,8 +47,9 @@ class DifFeedBackbone(GuidedDiffusionBackbone):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range, or feedback goes to an
-            encoder block after the deepest of ``blocks``.
+        ValueError: If an argument is out of range, ``timestep`` is not one
+            timestep, or feedback goes to an encoder block after the deepest
+            of ``blocks``.
     """
 
     def __init__(
@@ -64,6 +65,9 @@ class DifFeedBackbone(GuidedDiffusionBackbone):
         # Before super().__init__(), which asks _last_block() how much of the U-Net to build.
         self.feedback_targets = feedback_targets(arch, feedback, multi_scale_target)
         super().__init__(arch, **kwargs)
+        if not self.single_timestep:
+            # Batch norm would tell them apart by whether they are one batch.
+            raise ValueError(f'timestep must be one int for DifFeed, got {self.timesteps}')
         unreached = sorted({t for t in self.feedback_targets.values() if t > max(self.blocks)})
         if unreached:
             raise ValueError(
@@ -80,8 +84,10 @@ class DifFeedBackbone(GuidedDiffusionBackbone):
     def _features(
         self, x_t: Tensor, timesteps: Tensor, labels: Tensor | None
     ) -> tuple[Tensor, ...]:
-        first = min(*self.blocks, *self.feedback_targets.values())
-        start = self.unet.prefix(x_t, timesteps, first - 1, self.unet.last_block, labels)
+        first = min(self.feedback_targets.values())
+        start = self.unet.prefix(
+            x_t, timesteps, first - 1, self.unet.last_block, self.blocks, labels
+        )
         with torch.no_grad(), _no_autocast_cache():
             sources = self.unet.features_after(start, tuple(self.feedback_targets))
         feedback = self.feedback(sources, x_t.shape[-2:])

@@ -28,7 +28,7 @@ AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 @MODELS.register_module()
 class GuidedDiffusionBackbone(BaseModule):
-    r"""Features of a guided-diffusion (ADM) U-Net at one timestep.
+    r"""Features of a guided-diffusion (ADM) U-Net at one or more timesteps.
 
     The image is noised to ``timestep`` (paper, eq. 2), the U-Net runs up to
     the deepest of ``blocks``, and the maps after ``blocks`` are returned
@@ -45,8 +45,10 @@ class GuidedDiffusionBackbone(BaseModule):
             ``adm-256-lsun`` and ``adm-64-small``, or the fields of
             :class:`mmdiff.diffusion.Architecture`.
             Defaults to ``'adm-256-uncond'``, the paper's.
-        timestep (int): Timestep t of the noised image, from 0 to 999.
-            Defaults to 90, the paper's for segmentation (section 4.4).
+        timestep (int | Sequence[int]): Timestep t of the noised image, from 0
+            to 999, or several, whose features are all returned (for DifFormer,
+            section 3.2). Defaults to 90, the paper's for segmentation
+            (section 4.4).
         blocks (int | Sequence[int]): Numbers of the blocks whose features are
             returned, counted from 1 as in the paper. Defaults to (24, ).
         noise (str): The noise in training. ``'random'`` is a fresh draw at
@@ -61,6 +63,9 @@ class GuidedDiffusionBackbone(BaseModule):
         seed (int): Seed of the fixed noise. Defaults to 0.
         ensemble_size (int): Number of noise draws whose features are
             averaged, computed as one batch. Defaults to 1.
+        batch_timesteps (bool): Whether several timesteps are computed as one
+            batch, or one after another, which takes less memory and gives the
+            same features. Defaults to True.
         frozen (str | int): What is not trained: ``'none'``, ``'all'``, or a
             block number up to which, embeddings included, all blocks are
             frozen. Frozen parts keep no graph and stay in eval mode.
@@ -92,12 +97,13 @@ class GuidedDiffusionBackbone(BaseModule):
     def __init__(
         self,
         arch: str | dict = 'adm-256-uncond',
-        timestep: int = 90,
+        timestep: int | Sequence[int] = 90,
         blocks: int | Sequence[int] = (24,),
         noise: str = 'random',
         eval_noise: str = 'fixed',
         seed: int = 0,
         ensemble_size: int = 1,
+        batch_timesteps: bool = True,
         frozen: str | int = 'none',
         label: int | None = None,
         with_cp: bool = False,
@@ -109,7 +115,7 @@ class GuidedDiffusionBackbone(BaseModule):
             _check_init_cfg(init_cfg)
         self.arch = get_architecture(arch)
         self.blocks = self._check_blocks(blocks)
-        _check_int('timestep', timestep, 0, NUM_TIMESTEPS - 1)
+        self.timesteps = self._check_timesteps(timestep)
         _check_int('ensemble_size', ensemble_size, 1)
         _check_choice('noise', noise, NOISES)
         _check_choice('eval_noise', eval_noise, NOISES)
@@ -124,7 +130,8 @@ class GuidedDiffusionBackbone(BaseModule):
             _check_int('label', label, 0, self.arch.num_classes - 1)
         if amp_dtype is not None:
             _check_choice('amp_dtype', amp_dtype, AMP_DTYPES)
-        self.timestep = timestep
+        self.single_timestep = isinstance(timestep, int)
+        self.batch_timesteps = batch_timesteps
         self.noise = noise
         self.eval_noise = eval_noise
         self.seed = seed
@@ -146,6 +153,16 @@ class GuidedDiffusionBackbone(BaseModule):
     def _last_block(self) -> int:
         """The deepest block that runs."""
         return max(self.blocks)
+
+    def _check_timesteps(self, timestep) -> tuple[int, ...]:
+        timesteps = timestep if isinstance(timestep, list | tuple) else (timestep,)
+        for t in timesteps:
+            _check_int('timestep', t, 0, NUM_TIMESTEPS - 1)
+        if not timesteps or len(set(timesteps)) < len(timesteps):
+            raise ValueError(
+                f'timestep must be an int or a sequence of different ints, got {timestep!r}'
+            )
+        return tuple(timesteps)
 
     def _check_blocks(self, blocks) -> tuple[int, ...]:
         if isinstance(blocks, int):
@@ -190,7 +207,7 @@ class GuidedDiffusionBackbone(BaseModule):
         print_log(message, logger='current')
         self.is_init = True
 
-    def forward(self, x_0: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x_0: Tensor) -> tuple[Tensor, ...] | tuple[tuple[Tensor, ...], ...]:
         """Features of noised images.
 
         Args:
@@ -198,28 +215,37 @@ class GuidedDiffusionBackbone(BaseModule):
 
         Returns:
             tuple[Tensor, ...]: For each of ``blocks``, in their order, a map
-            of shape (N, C_b, ceil(H / s_b), ceil(W / s_b)).
+            of shape (N, C_b, ceil(H / s_b), ceil(W / s_b)). If ``timestep``
+            is a sequence, such a tuple for each timestep, in their order.
 
         Raises:
             ValueError: If the input is not of shape (N, 3, H, W).
         """
         if x_0.dim() != 4 or x_0.shape[1] != 3:
             raise ValueError(f'x_0 must have shape (N, 3, H, W), got {tuple(x_0.shape)}')
-        height, width = x_0.shape[-2:]
-        x_t = self._noised(self._pad(x_0))
-        timesteps = x_t.new_full((len(x_t),), self.timestep, dtype=torch.long)
-        labels = None if self.label is None else torch.full_like(timesteps, self.label)
+        padded = self._pad(x_0)
+        x_t = [self._noised(padded, t) for t in self.timesteps]
         own_precision = (
             nullcontext()
             if self.amp_dtype is None
-            else torch.autocast(x_t.device.type, self.amp_dtype)
+            else torch.autocast(x_0.device.type, self.amp_dtype)
         )
         with own_precision:
-            features = self._features(x_t, timesteps, labels)
-        return tuple(
-            self._average(feature)[..., : math.ceil(height / s), : math.ceil(width / s)]
-            for feature, s in zip(features, self.strides, strict=True)
-        )
+            if self.batch_timesteps:
+                maps = self._features_at(torch.cat(x_t), self.timesteps)
+                features = list(zip(*(m.chunk(len(x_t)) for m in maps), strict=True))
+            else:
+                features = [
+                    self._features_at(x, (t,)) for x, t in zip(x_t, self.timesteps, strict=True)
+                ]
+        finished = tuple(self._finish(maps, x_0.shape[-2:]) for maps in features)
+        return finished[0] if self.single_timestep else finished
+
+    def _features_at(self, x_t: Tensor, timesteps: Sequence[int]) -> tuple[Tensor, ...]:
+        """Features of images, the same number of them for each timestep."""
+        t = torch.tensor(timesteps, device=x_t.device).repeat_interleave(len(x_t) // len(timesteps))
+        labels = None if self.label is None else torch.full_like(t, self.label)
+        return self._features(x_t, t, labels)
 
     def _features(
         self, x_t: Tensor, timesteps: Tensor, labels: Tensor | None
@@ -233,7 +259,7 @@ class GuidedDiffusionBackbone(BaseModule):
             x_0 = F.pad(x_0, (0, -width % stride, 0, -height % stride), mode='replicate')
         return x_0
 
-    def _noised(self, x_0: Tensor) -> Tensor:
+    def _noised(self, x_0: Tensor, timestep: int) -> Tensor:
         n, (_, *size) = self.ensemble_size, x_0.shape
         # Image after image, each with its draws side by side.
         x_0 = x_0.repeat_interleave(n, dim=0)
@@ -244,14 +270,19 @@ class GuidedDiffusionBackbone(BaseModule):
         elif noise == 'fixed':
             draws = fixed_noise(self.seed, (n, *size)).to(x_0)
             epsilon = draws.repeat(len(x_0) // n, 1, 1, 1)
-        return q_sample(x_0, self.timestep, epsilon, self.arch.noise_schedule)
+        return q_sample(x_0, timestep, epsilon, self.arch.noise_schedule)
 
-    def _average(self, feature: Tensor) -> Tensor:
+    def _finish(self, maps: Sequence[Tensor], image_size: Sequence[int]) -> tuple[Tensor, ...]:
+        """Average over noise draws, and crop what the padding added."""
         if self.amp_dtype is not None:
-            feature = feature.float()
+            maps = [m.float() for m in maps]
         if self.ensemble_size > 1:
-            feature = feature.unflatten(0, (-1, self.ensemble_size)).mean(dim=1)
-        return feature
+            maps = [m.unflatten(0, (-1, self.ensemble_size)).mean(dim=1) for m in maps]
+        height, width = image_size
+        return tuple(
+            m[..., : math.ceil(height / s), : math.ceil(width / s)]
+            for m, s in zip(maps, self.strides, strict=True)
+        )
 
 
 def _check_init_cfg(init_cfg):
