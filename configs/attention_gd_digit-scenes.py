@@ -1,0 +1,26 @@
+# A small U-Net, from random weights, on digit scenes: minutes on two CPU cores.
+_base_ = [
+    './_base_/models/classifier_gd-small.py',
+    './_base_/datasets/digit_scenes_cls.py',
+    './_base_/default_runtime_cls.py',
+]
+model = dict(
+    head=dict(
+        type='mmdiff.AttentionHead',
+        num_classes=10,
+        in_channels=64,
+        feature_size=16,
+        embed_dims=128,
+        num_heads=4,
+    )
+)
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=500),
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=500, val_interval=500)
+val_cfg = dict()
+test_cfg = dict()
+default_hooks = dict(checkpoint=dict(interval=100))
+randomness = dict(seed=0)

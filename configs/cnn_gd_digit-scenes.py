@@ -1,0 +1,7 @@
+# The CNN head; the rest is as in its base.
+_base_ = './attention_gd_digit-scenes.py'
+model = dict(
+    head=dict(
+        _delete_=True, type='mmdiff.CNNHead', num_classes=10, in_channels=64, channels=(128, 128)
+    )
+)
