@@ -106,7 +106,9 @@ def test_detector_builds_and_its_parts_fit(cfg):
 def test_classifier_builds_and_its_parts_fit(cfg):
     with torch.device('meta'):
         model = build(cfg)
-        scores = model(torch.zeros(2, 3, 64, 64), mode='tensor')
+        crops = [t.crop_size for t in cfg.test_dataloader.dataset.pipeline if 'crop_size' in t]
+        size = crops[0] if crops else 64
+        scores = model(torch.zeros(2, 3, size, size), mode='tensor')
     assert scores.shape == (2, cfg.model.head.num_classes)
     check_input(cfg)
     check_schedule(cfg)

@@ -17,6 +17,11 @@ def parse_args():
         metavar='CHECKPOINT',
         help='go on from a checkpoint, or from the latest one in the work dir',
     )
+    parser.add_argument(
+        '--feature-cache',
+        metavar='DIR',
+        help='train a classifier on what tools/cache_features.py wrote, in place of images',
+    )
     return parser.parse_args()
 
 
@@ -28,6 +33,11 @@ def main():
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.feature_cache:
+        # Not before: it needs MMPretrain.
+        from mmdiff.classification import use_feature_cache
+
+        use_feature_cache(cfg, args.feature_cache)
     Runner.from_cfg(cfg).train()
 
 

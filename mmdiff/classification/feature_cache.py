@@ -1,0 +1,232 @@
+"""Training heads on cached features of a frozen backbone: the data set, the model, the settings."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import DATASETS as ROOT_DATASETS
+from mmpretrain.models import ImageClassifier
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from mmdiff.registry import DATASETS, MODELS
+
+from .feature_store import FeatureStore, FeatureStoreError, check_same
+
+SPLITS = ('train', 'val', 'test')
+# What gives the same result for the same image, whatever the random state.
+DETERMINISTIC = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'PackInputs')
+# What of a backbone's config does not change its features in evaluation.
+NO_EFFECT = ('noise', 'frozen', 'with_cp', 'batch_timesteps', 'init_cfg')
+
+
+def weights_digest(module: nn.Module) -> str:
+    """SHA-256 of a module's parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def flatten(features: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Rows of shape (N, row_length) of the maps of each timestep's blocks."""
+    return torch.cat([feature.flatten(1) for maps in features for feature in maps], dim=1)
+
+
+def unflatten(rows: Tensor, shapes: Sequence[Sequence[Sequence[int]]]) -> tuple:
+    """The maps of each timestep's blocks, out of rows of shape (N, row_length)."""
+    sizes = [int(np.prod(shape)) for blocks in shapes for shape in blocks]
+    parts = iter(rows.split(sizes, dim=1))
+    return tuple(
+        tuple(next(parts).unflatten(1, tuple(shape)) for shape in blocks) for blocks in shapes
+    )
+
+
+def split_settings(cfg: Config, split: str) -> tuple[dict, ConfigDict, float]:
+    """What the cached features of a split depend on, but for the weights.
+
+    Args:
+        cfg (Config): A classifier's config.
+        split (str): ``'train'``, ``'val'`` or ``'test'``.
+
+    Returns:
+        tuple[dict, ConfigDict, float]: The settings; the data set's config
+        without flips; and the probability of a flip that it had.
+
+    Raises:
+        ValueError: If the features are not the same at every epoch.
+    """
+    backbone = cfg.model.backbone
+    if backbone.type.split('.')[-1] == 'DifFeedBackbone':
+        raise ValueError('a feature cache cannot hold the features of DifFeed: it is trained')
+    if backbone.get('eval_noise', 'fixed') == 'random':
+        raise ValueError("a feature cache needs model.backbone.eval_noise of 'fixed' or 'none'")
+    dataset = cfg[f'{split}_dataloader'].dataset.copy()
+    flips = [t for t in dataset.pipeline if t.type == 'RandomFlip']
+    # A flip before a crop may move the crop by a pixel; the cache flips the finished image.
+    if flips and (
+        flips != dataset.pipeline[-2:-1] or flips[0].get('direction', 'horizontal') != 'horizontal'
+    ):
+        raise ValueError(
+            f'a feature cache needs RandomFlip to be horizontal and right before PackInputs in the '
+            f'{split} pipeline, got {[dict(t) for t in dataset.pipeline]}'
+        )
+    dataset.pipeline = [t for t in dataset.pipeline if t.type != 'RandomFlip']
+    random = [t.type for t in dataset.pipeline if t.type.split('.')[-1] not in DETERMINISTIC]
+    if random:
+        raise ValueError(
+            f'a feature cache needs the same image at every epoch: the {split} pipeline may hold '
+            f'RandomFlip and {", ".join(DETERMINISTIC)}, got {", ".join(random)}'
+        )
+    settings = {
+        'backbone': {k: v for k, v in backbone.to_dict().items() if k not in NO_EFFECT},
+        'data_preprocessor': cfg.model.get('data_preprocessor', {}).to_dict(),
+        'pipeline': [t.to_dict() for t in dataset.pipeline],
+    }
+    return settings, dataset, flips[0].prob if flips else 0.0
+
+
+def check_frozen(backbone: nn.Module) -> None:
+    """Refuse a backbone that training would change.
+
+    Args:
+        backbone (nn.Module): The backbone.
+
+    Raises:
+        ValueError: If one of its parameters is trained.
+    """
+    trained = [name for name, p in backbone.named_parameters() if p.requires_grad]
+    if trained:
+        raise ValueError(
+            "a feature cache needs a frozen backbone (frozen='all', or frozen_stages), but "
+            f'{len(trained)} of its parameters are trained, such as {trained[0]}'
+        )
+
+
+def images_digest(dataset) -> str:
+    """SHA-256 of the paths and labels of a data set's images, in order."""
+    digest = hashlib.sha256()
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        digest.update(json.dumps([info['img_path'], int(info['gt_label'])]).encode())
+    return digest.hexdigest()
+
+
+@DATASETS.register_module()
+class CachedFeatures(torch.utils.data.Dataset):
+    """The features that ``tools/cache_features.py`` wrote, in place of a data set's images.
+
+    Args:
+        folder (str): The feature store.
+        dataset (dict): Config of the data set whose images the features are
+            of, without flips.
+        settings (dict): What the features must have been made with.
+        flip_prob (float): Probability of the flipped view. Defaults to 0.
+
+    Raises:
+        FeatureStoreError: If the store is missing, incomplete, or made with
+            other settings or of other images.
+    """
+
+    def __init__(self, folder: str, dataset: dict, settings: dict, flip_prob: float = 0.0):
+        self.store = FeatureStore(folder)
+        images = ROOT_DATASETS.build(dataset)
+        found = {k: v for k, v in self.store.settings.items() if k != 'weights'}
+        check_same(folder, found, {**settings, 'images': images_digest(images)})
+        self.store.check_complete()
+        if flip_prob and self.store.num_views < 2:
+            raise FeatureStoreError(f'{folder} has no flipped views, but the pipeline flips')
+        self.metainfo = images.metainfo
+        self.flip_prob = flip_prob
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, index: int) -> dict:
+        view = int(self.flip_prob > 0 and np.random.random() < self.flip_prob)
+        sample = DataSample().set_gt_label(int(self.store.labels[index]))
+        return {'inputs': torch.from_numpy(self.store.read(index, view)), 'data_samples': sample}
+
+
+@MODELS.register_module()
+class CachedFeatureClassifier(ImageClassifier):
+    """MMPretrain's ``ImageClassifier`` that takes cached features in place of images.
+
+    It keeps the backbone, though it never runs, so that its checkpoints are
+    those of the classifier on images.
+
+    Args:
+        feature_cache (str): The feature store of the training split.
+        kwargs: Arguments of ``ImageClassifier``.
+
+    Raises:
+        ValueError: If the backbone is not frozen.
+        FeatureStoreError: If the features were made with other weights than
+            the backbone has.
+    """
+
+    def __init__(self, feature_cache: str, **kwargs):
+        super().__init__(**kwargs)
+        check_frozen(self.backbone)
+        self.feature_cache = feature_cache
+        self._shapes = None
+
+    def extract_feat(self, inputs: Tensor, stage: str = 'neck'):
+        """Features of the backbone, out of the cached rows (N, row_length)."""
+        if self._shapes is None:
+            store = FeatureStore(self.feature_cache)
+            # Only now: a checkpoint may have been loaded after the model was built.
+            check_same(
+                self.feature_cache,
+                {'weights': store.settings['weights']},
+                {'weights': weights_digest(self.backbone)},
+            )
+            self._shapes = store.shapes
+        features = unflatten(inputs, self._shapes)
+        # A backbone of another package knows no timesteps.
+        features = features[0] if getattr(self.backbone, 'single_timestep', True) else features
+        if stage == 'backbone':
+            return features
+        if self.with_neck:
+            features = self.neck(features)
+        return self.head.pre_logits(features) if stage == 'pre_logits' else features
+
+
+def use_feature_cache(cfg: Config, folder: str | Path) -> None:
+    """Let a classifier's config train and test on cached features.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        folder (str | Path): What ``tools/cache_features.py`` wrote: a feature
+            store for each split.
+
+    Raises:
+        ValueError: If the config's features are not the same at every epoch.
+        FeatureStoreError: If the splits were made with different weights.
+    """
+    weights = {split: FeatureStore(Path(folder) / split).settings['weights'] for split in SPLITS}
+    if len(set(weights.values())) > 1:
+        raise FeatureStoreError(f'the splits of {folder} were made with different weights')
+    for split in SPLITS:
+        settings, dataset, flip_prob = split_settings(cfg, split)
+        loader = cfg[f'{split}_dataloader']
+        loader.dataset = ConfigDict(
+            type='mmdiff.CachedFeatures',
+            folder=str(Path(folder) / split),
+            dataset=dataset,
+            settings=settings,
+            flip_prob=flip_prob,
+        )
+        # Rows are read from memory: processes would cost more than they save.
+        loader.update(
+            num_workers=0, persistent_workers=False, collate_fn=dict(type='default_collate')
+        )
+    cfg.model.type = 'mmdiff.CachedFeatureClassifier'
+    cfg.model.feature_cache = str(Path(folder) / 'train')
+    # Features are not images to be normalised.
+    cfg.model.data_preprocessor = dict(type='ClsDataPreprocessor')

@@ -1,0 +1,182 @@
+"""A memory-mapped store of features that can be killed at any moment and goes on."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+VERSION = 1
+
+
+class FeatureStoreError(RuntimeError):
+    """A feature store is missing, incomplete, or made with other settings."""
+
+
+class FeatureStore:
+    """Features of the images of a data set, each in some views, as rows of one file.
+
+    A row counts as written only after its data is on disk, so that a process
+    that was killed leaves no half of one. The folder holds ``manifest.json``
+    (what the features are), ``features.bin`` (rows), ``done.bin`` (a byte for
+    each image) and ``labels.npy``.
+
+    Args:
+        folder (str | Path): The folder of the store, which must exist.
+        mode (str): ``'r'`` to read, ``'r+'`` to go on writing. Defaults to
+            ``'r'``.
+
+    Attributes:
+        settings (dict): What the features were made with.
+        shapes (list): For each timestep, the shapes (C, H, W) of its blocks.
+        labels (ndarray): Class of each image, shape (num_images, ).
+
+    Raises:
+        FeatureStoreError: If there is no store.
+    """
+
+    def __init__(self, folder: str | Path, mode: str = 'r'):
+        folder = Path(folder)
+        if not (folder / 'manifest.json').is_file():
+            raise FeatureStoreError(f'{folder} has no feature store (no manifest.json)')
+        manifest = json.loads((folder / 'manifest.json').read_text())
+        self.folder = folder
+        self.settings = manifest['settings']
+        self.shapes = manifest['shapes']
+        self.labels = np.load(folder / 'labels.npy')
+        rows = (len(self.labels), manifest['num_views'], self.row_length(self.shapes))
+        self._features = np.memmap(folder / 'features.bin', manifest['dtype'], mode, shape=rows)
+        self._done = np.memmap(folder / 'done.bin', np.uint8, mode, shape=rows[:1])
+
+    @staticmethod
+    def row_length(shapes: Sequence[Sequence[Sequence[int]]]) -> int:
+        """Values of one image in one view."""
+        return sum(int(np.prod(shape)) for blocks in shapes for shape in blocks)
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | Path,
+        settings: dict,
+        shapes: Sequence[Sequence[Sequence[int]]],
+        labels: Sequence[int],
+        num_views: int,
+        dtype: str = 'float32',
+    ) -> 'FeatureStore':
+        """Make a store, or open the one that is there to go on with it.
+
+        Args:
+            folder (str | Path): The folder, made if it does not exist.
+            settings (dict): What the features are made with; nested dicts of
+                what JSON knows.
+            shapes (Sequence): For each timestep, the shapes of its blocks.
+            labels (Sequence[int]): Class of each image.
+            num_views (int): Views of each image.
+            dtype (str): Type of the values. Defaults to ``'float32'``.
+
+        Returns:
+            FeatureStore: The store, to write to.
+
+        Raises:
+            FeatureStoreError: If the one that is there has other settings.
+        """
+        folder = Path(folder)
+        manifest = {
+            'version': VERSION,
+            'settings': settings,
+            'shapes': [[list(shape) for shape in blocks] for blocks in shapes],
+            'num_images': len(labels),
+            'num_views': num_views,
+            'dtype': dtype,
+        }
+        path = folder / 'manifest.json'
+        if path.is_file():
+            check_same(folder, json.loads(path.read_text()), manifest)
+            return cls(folder, mode='r+')
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / 'labels.npy', np.asarray(labels, np.int64))
+        rows = len(labels) * num_views * cls.row_length(shapes)
+        for name, size in (
+            ('features.bin', rows * np.dtype(dtype).itemsize),
+            ('done.bin', len(labels)),
+        ):
+            with (folder / name).open('wb') as file:
+                file.truncate(size)
+        # The manifest comes last, and at once: with it the store is there.
+        partial = folder / 'manifest.json.partial'
+        partial.write_text(json.dumps(manifest, indent=2) + '\n')
+        os.replace(partial, path)
+        return cls(folder, mode='r+')
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_views(self) -> int:
+        """Views of each image."""
+        return self._features.shape[1]
+
+    def missing(self) -> np.ndarray:
+        """Indices of the images whose features are not written."""
+        return np.flatnonzero(self._done == 0)
+
+    def check_complete(self) -> None:
+        """Refuse a store with images missing.
+
+        Raises:
+            FeatureStoreError: If there are any.
+        """
+        missing = len(self.missing())
+        if missing:
+            raise FeatureStoreError(
+                f'{self.folder} lacks the features of {missing} of {len(self)} images; '
+                'tools/cache_features.py goes on where it was'
+            )
+
+    def write(self, indices: Sequence[int], features: np.ndarray) -> None:
+        """Write the features of some images.
+
+        Args:
+            indices (Sequence[int]): The images.
+            features (ndarray): Shape (len(indices), num_views, row_length).
+        """
+        self._features[indices] = features
+        self._features.flush()
+        self._done[indices] = 1
+        self._done.flush()
+
+    def read(self, index: int, view: int = 0) -> np.ndarray:
+        """Features of an image in a view, shape (row_length, )."""
+        return np.array(self._features[index, view])
+
+
+def check_same(where: str | Path, found: dict, asked: dict) -> None:
+    """Refuse settings that differ, and name what differs.
+
+    Args:
+        where (str | Path): What ``found`` is of, for the message.
+        found (dict): Settings, nested.
+        asked (dict): Settings to compare with.
+
+    Raises:
+        FeatureStoreError: If they differ.
+    """
+    # As JSON knows no tuples, what was asked for goes through it too.
+    found, asked = _flat(found), _flat(json.loads(json.dumps(asked)))
+    differences = [
+        f'{key}: has {found.get(key)!r}, asked for {asked.get(key)!r}'
+        for key in sorted(found.keys() | asked.keys())
+        if found.get(key) != asked.get(key)
+    ]
+    if differences:
+        raise FeatureStoreError(f'{where} was made with other settings: {"; ".join(differences)}')
+
+
+def _flat(settings, prefix=''):
+    if not isinstance(settings, dict):
+        return {prefix: settings}
+    flat = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f'{prefix}.{key}' if prefix else key)
+    return flat

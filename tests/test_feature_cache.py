@@ -1,0 +1,277 @@
+"""Cached features: the store, and training on it as on images."""
+
+import copy
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import DATASETS, init_default_scope
+from mmengine.runner import Runner
+
+from mmdiff.classification import FeatureStore, FeatureStoreError, use_feature_cache
+from mmdiff.classification.feature_cache import flatten, split_settings, unflatten
+from mmdiff.engine.cli import load_config
+
+CONFIG = 'configs/difformer_gd_digit-scenes.py'
+SHAPES = [[(2, 3, 4), (5, 1, 1)], [(2, 3, 4), (5, 1, 1)]]
+
+
+def new_store(folder, **changes):
+    kwargs = dict(settings={'t': [1, 2], 'net': {'a': 1}}, shapes=SHAPES, labels=[3, 1, 2])
+    return FeatureStore.create(folder, **(kwargs | dict(num_views=2) | changes))
+
+
+def test_store_gives_back_what_was_written(tmp_path):
+    store = new_store(tmp_path / 'store')
+    rows = np.random.default_rng(0).random((3, 2, 58), np.float32)
+    assert store.missing().tolist() == [0, 1, 2]
+    store.write([2, 0], rows[[2, 0]])
+    assert FeatureStore(tmp_path / 'store').missing().tolist() == [1]
+    store = new_store(tmp_path / 'store')
+    store.write(store.missing(), rows[[1]])
+    store = FeatureStore(tmp_path / 'store')
+    store.check_complete()
+    assert len(store) == 3
+    assert store.labels.tolist() == [3, 1, 2]
+    for index in range(3):
+        for view in range(2):
+            assert (store.read(index, view) == rows[index, view]).all()
+
+
+def test_a_row_that_is_half_written_is_missing(tmp_path):
+    store = new_store(tmp_path / 'store')
+    # As far as a process comes that is killed between the data and the mark.
+    store._features[1] = 7
+    store._features.flush()
+    again = FeatureStore(tmp_path / 'store')
+    assert again.missing().tolist() == [0, 1, 2]
+    with pytest.raises(FeatureStoreError, match='lacks the features of 3 of 3 images'):
+        again.check_complete()
+
+
+def test_a_store_without_manifest_is_none(tmp_path):
+    store = new_store(tmp_path / 'store')
+    store.write([0, 1, 2], np.ones((3, 2, 58), np.float32))
+    (tmp_path / 'store/manifest.json').unlink()
+    with pytest.raises(FeatureStoreError, match='has no feature store'):
+        FeatureStore(tmp_path / 'store')
+    assert new_store(tmp_path / 'store').missing().tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            dict(settings={'t': [1, 3], 'net': {'a': 1}}),
+            r'settings\.t: has \[1, 2\], asked for \[1, 3\]',
+        ),
+        (
+            dict(settings={'t': [1, 2], 'net': {'b': 1}}),
+            r'net\.a: has 1, asked for None; settings\.net\.b: has None, asked for 1',
+        ),
+        (dict(num_views=1), 'num_views: has 2, asked for 1'),
+        (dict(labels=[1]), 'num_images: has 3, asked for 1'),
+        (dict(dtype='float16'), "dtype: has 'float32', asked for 'float16'"),
+    ],
+)
+def test_other_settings_are_named(change, message, tmp_path):
+    new_store(tmp_path / 'store')
+    with pytest.raises(FeatureStoreError, match=message):
+        new_store(tmp_path / 'store', **change)
+
+
+def test_flatten_and_back():
+    features = [[torch.randn(3, *shape) for shape in blocks] for blocks in SHAPES]
+    for blocks, again in zip(features, unflatten(flatten(features), SHAPES), strict=True):
+        for a, b in zip(blocks, again, strict=True):
+            assert torch.equal(a, b)
+
+
+def config(root, digit_scenes, frozen='all'):
+    cfg = load_config(root / CONFIG)
+    for split in ('train', 'val', 'test'):
+        cfg[f'{split}_dataloader'].dataset.data_root = str(digit_scenes / 'classification')
+        cfg[f'{split}_dataloader'].update(num_workers=0, persistent_workers=False, batch_size=8)
+    cfg.model.backbone.update(frozen=frozen, noise='fixed')
+    cfg.merge_from_dict(
+        {
+            'train_cfg.max_iters': 5,
+            'train_cfg.val_interval': 5,
+            'param_scheduler': [dict(type='ConstantLR', factor=1.0, by_epoch=False)],
+        }
+    )
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def flipping_config(root, digit_scenes, tmp_path_factory):
+    """A frozen DifFormer's config, as a file, whose training flips."""
+    cfg = config(root, digit_scenes)
+    cfg.train_dataloader.dataset.pipeline.insert(1, dict(type='RandomFlip', prob=0.5))
+    path = tmp_path_factory.mktemp('config') / 'flipping.py'
+    cfg.dump(path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def cache(flipping_config, tmp_path_factory, run):
+    out = tmp_path_factory.mktemp('cache') / 'features'
+    run('python', 'tools/cache_features.py', flipping_config, out, '--batch-size=5')
+    return out
+
+
+class Losses(Hook):
+    def __init__(self):
+        self.losses = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.losses.append(outputs['loss'].item())
+
+
+def train(cfg, work_dir):
+    cfg.work_dir = str(work_dir)
+    cfg.experiment_name = work_dir.name
+    hook = Losses()
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(hook)
+    runner.train()
+    return hook.losses, runner
+
+
+@pytest.mark.slow
+def test_training_on_the_cache_equals_training_on_images(root, digit_scenes, cache, tmp_path):
+    through_backbone, trained = train(config(root, digit_scenes), tmp_path / 'images')
+    cfg = config(root, digit_scenes)
+    use_feature_cache(cfg, cache)
+    from_cache, cached = train(cfg, tmp_path / 'cached')
+    assert len(from_cache) == 5
+    np.testing.assert_allclose(from_cache, through_backbone, rtol=1e-4)
+    # The checkpoint is a whole classifier's, for images.
+    assert trained.model.state_dict().keys() == cached.model.state_dict().keys()
+    for key, value in trained.model.state_dict().items():
+        torch.testing.assert_close(cached.model.state_dict()[key], value, rtol=1e-3, atol=1e-4)
+    accuracy = [r.message_hub.get_scalar('val/accuracy/top1').current() for r in (trained, cached)]
+    assert accuracy[0] == accuracy[1]
+
+
+@pytest.mark.slow
+def test_flipped_views(flipping_config, cache):
+    from mmengine.dataset import default_collate
+    from mmengine.registry import MODELS
+    from mmengine.runner import set_random_seed
+
+    cfg = load_config(flipping_config)
+    init_default_scope('mmpretrain')
+    set_random_seed(cfg.randomness.seed)
+    model = MODELS.build(copy.deepcopy(cfg.model)).eval()
+    store = FeatureStore(cache / 'train')
+    assert store.num_views == 2
+    assert FeatureStore(cache / 'test').num_views == 1
+    for view, prob in ((0, 0.0), (1, 1.0)):
+        cfg.train_dataloader.dataset.pipeline[1].prob = prob
+        images = DATASETS.build(cfg.train_dataloader.dataset)
+        batch = model.data_preprocessor(default_collate([images[0], images[5]]), False)
+        with torch.no_grad():
+            rows = flatten(model.backbone(batch['inputs']))
+        for row, index in zip(rows, (0, 5), strict=True):
+            torch.testing.assert_close(
+                torch.from_numpy(store.read(index, view)), row, rtol=1e-4, atol=1e-4
+            )
+
+    use_feature_cache(cfg, cache)
+    data = DATASETS.build(cfg.train_dataloader.dataset)
+    assert (data[0]['inputs'].numpy() == store.read(0, 1)).all()
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(flipping_config, cache, root, tmp_path, environment, run):
+    out = tmp_path / 'features'
+    command = ['python', 'tools/cache_features.py', str(flipping_config), str(out)]
+    process = subprocess.Popen(
+        [*command, '--batch-size=1'],
+        cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 200
+    while not (out / 'train/done.bin').exists() or sum((out / 'train/done.bin').read_bytes()) < 3:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    missing = FeatureStore(out / 'train').missing()
+    assert 0 < len(missing) < 32
+    run(sys.executable, *command[1:])
+    for split in ('train', 'val', 'test'):
+        again, whole = FeatureStore(out / split), FeatureStore(cache / split)
+        again.check_complete()
+        np.testing.assert_allclose(again._features, whole._features, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_cache_of_other_settings_or_weights_is_refused(root, digit_scenes, cache, tmp_path):
+    cfg = config(root, digit_scenes)
+    cfg.model.backbone.timestep = (10, 50, 200)
+    use_feature_cache(cfg, cache)
+    with pytest.raises(
+        FeatureStoreError, match=r'timestep: has \[10, 50, 100\], asked for \[10, 50, 200\]'
+    ):
+        train(cfg, tmp_path / 'timestep')
+
+    cfg = config(root, digit_scenes)
+    cfg.randomness.seed = 1
+    use_feature_cache(cfg, cache)
+    with pytest.raises(FeatureStoreError, match='weights: has'):
+        train(cfg, tmp_path / 'weights')
+
+    cfg = config(root, digit_scenes)
+    cfg.train_dataloader.dataset.data_prefix = 'test'
+    use_feature_cache(cfg, cache)
+    with pytest.raises(FeatureStoreError, match='images: has'):
+        train(cfg, tmp_path / 'images')
+
+    cfg = config(root, digit_scenes, frozen=9)
+    use_feature_cache(cfg, cache)
+    with pytest.raises(ValueError, match='needs a frozen backbone'):
+        train(cfg, tmp_path / 'frozen')
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(type='RandomResizedCrop', scale=64), 'may hold RandomFlip and .*, got RandomResized'),
+        (dict(type='RandomFlip', prob=0.5, direction='vertical'), 'RandomFlip to be horizontal'),
+    ],
+)
+def test_random_pipelines_are_refused(change, message, root):
+    cfg = Config.fromfile(root / CONFIG)
+    cfg.train_dataloader.dataset.pipeline.insert(1, change)
+    with pytest.raises(ValueError, match=message):
+        split_settings(cfg, 'train')
+
+
+def test_a_flip_before_the_crop_is_refused(root):
+    cfg = Config.fromfile(root / CONFIG)
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    pipeline[1:1] = [dict(type='RandomFlip', prob=0.5), dict(type='CenterCrop', crop_size=32)]
+    with pytest.raises(ValueError, match='right before PackInputs'):
+        split_settings(cfg, 'train')
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(type='mmdiff.DifFeedBackbone'), 'cannot hold the features of DifFeed'),
+        (dict(eval_noise='random'), "eval_noise of 'fixed' or 'none'"),
+    ],
+)
+def test_features_that_change_are_refused(change, message, root):
+    cfg = Config.fromfile(root / CONFIG)
+    cfg.model.backbone.update(change)
+    with pytest.raises(ValueError, match=message):
+        split_settings(cfg, 'train')

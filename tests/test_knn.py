@@ -1,0 +1,57 @@
+"""k-nearest-neighbour classification, against a plain search."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mmdiff.classification import FeatureStore
+from mmdiff.classification.knn import knn_scores
+
+
+def brute_force(train, labels, test, k, num_classes, temperature):
+    scores = np.zeros((len(test), num_classes))
+    for row, x in enumerate(test):
+        similarity = [x @ y / np.linalg.norm(x) / np.linalg.norm(y) for y in train]
+        for index in sorted(range(len(train)), key=lambda i: -similarity[i])[:k]:
+            scores[row, labels[index]] += np.exp(similarity[index] / temperature)
+    return scores
+
+
+@pytest.mark.parametrize('temperature', [0.07, 1.0])
+def test_equals_a_plain_search(temperature):
+    rng = np.random.default_rng(0)
+    train, test = rng.normal(size=(60, 8)), rng.normal(size=(11, 8))
+    labels = rng.integers(0, 4, 60)
+    scores = knn_scores(train, labels, test, [1, 5, 60], 4, temperature)
+    for k in (1, 5, 60):
+        expected = brute_force(train, labels, test, k, 4, temperature)
+        # Scores are up to a factor for each image.
+        ours = scores[k] / scores[k].sum(1, keepdims=True)
+        np.testing.assert_allclose(ours, expected / expected.sum(1, keepdims=True), rtol=1e-6)
+        assert ((scores[k] > 0) == (expected > 0)).all()
+
+
+@pytest.mark.parametrize('k', [0, 61])
+def test_bad_k(k):
+    features = np.ones((60, 2))
+    with pytest.raises(ValueError, match=f'k must be from 1 to 60 training images, got {k}'):
+        knn_scores(features, np.zeros(60, int), features, [k], 1)
+
+
+@pytest.mark.slow
+def test_command_line(tmp_path, run):
+    """Two classes whose maps point in different directions, but for one test image."""
+    rng = np.random.default_rng(0)
+    for split, labels in (('train', [0, 1] * 10), ('test', [0, 1, 1, 1])):
+        store = FeatureStore.create(tmp_path / split, {}, [[(2, 4, 4)]], labels, num_views=1)
+        maps = rng.random((len(labels), 2, 4, 4), np.float32) * 0.1
+        drawn = np.array(labels)
+        if split == 'test':
+            drawn[3] = 0
+        maps[np.arange(len(labels)), drawn] += 1
+        store.write(range(len(labels)), maps.reshape(len(labels), 1, -1))
+    printed = run('python', 'tools/knn.py', tmp_path, '--k', '3', '20')
+    assert re.findall(r'k=(\d+): top-1 ([\d.]+)', printed) == [('3', '75.00'), ('20', '75.00')]
+    printed = run('python', 'tools/knn.py', tmp_path, '--split=val', fails=True)
+    assert 'has no feature store' in printed

@@ -1,0 +1,123 @@
+"""Compute the features of a frozen backbone once, for any head to be trained on.
+
+For each split of a classifier's config (and, where the pipeline flips, for each image and its
+mirror image) the maps of all blocks and timesteps are written to OUT/{train,val,test}. Then
+`tools/train.py CONFIG --feature-cache OUT` trains on them. Safe to kill and to run again: it goes
+on where it was.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from mmengine.config import DictAction
+from mmengine.dataset import default_collate
+from mmengine.device import get_device
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.runner import set_random_seed
+from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
+
+from mmdiff.engine.cli import load_config
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help="a classifier's config with a frozen backbone")
+    parser.add_argument('out', type=Path, help='folder to write')
+    parser.add_argument('--batch-size', type=int, default=32, help='default: %(default)s')
+    parser.add_argument('--num-workers', type=int, default=1, help='default: %(default)s')
+    parser.add_argument(
+        '--dtype',
+        choices=['float32', 'float16'],
+        default='float32',
+        help='type of the stored values; float16 halves the size (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='settings that override the config',
+    )
+    return parser.parse_args()
+
+
+def build_model(cfg) -> torch.nn.Module:
+    """The config's model as a training run starts with it, in evaluation."""
+    init_default_scope(cfg.default_scope)
+    seed = cfg.get('randomness', {}).get('seed')
+    if seed is not None:
+        set_random_seed(seed)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    return model.to(get_device()).eval()
+
+
+@torch.no_grad()
+def main():
+    args = parse_args()
+    cfg = load_config(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    # Not before: it needs MMPretrain, which load_config has looked for.
+    from mmdiff.classification.feature_cache import (
+        SPLITS,
+        check_frozen,
+        flatten,
+        images_digest,
+        split_settings,
+        weights_digest,
+    )
+    from mmdiff.classification.feature_store import FeatureStore
+
+    splits = {split: split_settings(cfg, split) for split in SPLITS}
+    model = build_model(cfg)
+    check_frozen(model.backbone)
+    weights = weights_digest(model.backbone)
+
+    def features_of(samples):
+        images = model.data_preprocessor(samples, False)['inputs']
+        return images, as_timesteps(model.backbone(images))
+
+    for split, (settings, dataset_cfg, flip_prob) in splits.items():
+        dataset = DATASETS.build(dataset_cfg)
+        _, features = features_of(default_collate([dataset[0]]))
+        store = FeatureStore.create(
+            args.out / split,
+            {**settings, 'images': images_digest(dataset), 'weights': weights},
+            shapes=[[m.shape[1:] for m in maps] for maps in features],
+            labels=dataset.get_gt_labels(),
+            num_views=2 if flip_prob else 1,
+            dtype=args.dtype,
+        )
+        missing = store.missing()
+        loader = DataLoader(
+            Subset(dataset, missing),
+            args.batch_size,
+            num_workers=args.num_workers,
+            collate_fn=default_collate,
+        )
+        written = 0
+        with tqdm(total=len(store), initial=len(store) - len(missing), desc=split) as bar:
+            for samples in loader:
+                images, features = features_of(samples)
+                views = [flatten(features)]
+                if flip_prob:
+                    views.append(flatten(as_timesteps(model.backbone(images.flip(-1)))))
+                indices = missing[written : written + len(images)]
+                store.write(indices, torch.stack(views, dim=1).cpu().numpy())
+                written += len(images)
+                bar.update(len(images))
+    print(f'Cached {", ".join(SPLITS)} in {args.out}')
+
+
+def as_timesteps(features):
+    """A tuple of maps for each timestep, also where there is one."""
+    return (features,) if torch.is_tensor(features[0]) else features
+
+
+if __name__ == '__main__':
+    main()
