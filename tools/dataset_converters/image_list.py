@@ -1,0 +1,125 @@
+"""List some images of a folder of class folders, as MMPretrain's data sets read them.
+
+For training with few labels (1 % or 10 % of ImageNet) or with few classes (ImageNet-50). Each line
+of OUT is `class/name.jpg label`; labels count the listed classes in alphabetical order. It is what
+`train_dataloader.dataset.ann_file` of a config takes.
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.tif', '.webp')
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('folder', type=Path, help='e.g. data/imagenet/train')
+    parser.add_argument('out', type=Path, help='text file to write')
+    parser.add_argument(
+        '--classes',
+        type=Path,
+        metavar='FILE',
+        help='take these classes: the first word of each line names a folder',
+    )
+    some = parser.add_mutually_exclusive_group()
+    some.add_argument(
+        '--images',
+        type=Path,
+        metavar='FILE',
+        help="take these images: a line each, as name.jpg or class/name.jpg (SimCLR's lists)",
+    )
+    some.add_argument(
+        '--fraction', type=fraction, help='take this share of each class, at least one image'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of --fraction (default: %(default)s)')
+    return parser.parse_args()
+
+
+def fraction(text):
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f'must be above 0 and at most 1, got {text}')
+    return value
+
+
+def words(path):
+    """The first word of each line that has one."""
+    return [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+
+
+def find_images(folder, classes):
+    """Names of the images of each class, sorted; every class must have some."""
+    if not folder.is_dir():
+        raise SystemExit(f'folder: {folder} is no folder')
+    present = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    missing = sorted(set(classes or ()) - set(present))
+    if missing:
+        raise SystemExit(f'--classes names {", ".join(missing)}, which {folder} does not have')
+    images = {
+        name: sorted(p.name for p in (folder / name).iterdir() if p.suffix.lower() in SUFFIXES)
+        for name in (sorted(set(classes)) if classes else present)
+    }
+    empty = [name for name, found in images.items() if not found]
+    if empty or not images:
+        raise SystemExit(f'{folder} has no images in {", ".join(empty) or "any class folder"}')
+    return images
+
+
+def listed(images, lines, source):
+    """The images that lines name, which must all be there."""
+    classes = {}
+    for name, found in images.items():
+        for image in found:
+            classes.setdefault(image, []).append(name)
+    chosen = {name: set() for name in images}
+    missing = []
+    for line in lines:
+        *folder, image = line.rsplit('/', 1)
+        candidates = [c for c in classes.get(image, ()) if not folder or c == folder[0]]
+        if len(candidates) > 1:
+            raise SystemExit(
+                f'{source} names {image}, which several classes have: {", ".join(candidates)}'
+            )
+        if candidates:
+            chosen[candidates[0]].add(image)
+        else:
+            missing.append(line)
+    if missing:
+        raise SystemExit(
+            f'{source} names {len(missing)} images that are not there, such as {missing[0]}'
+        )
+    return {name: sorted(found) for name, found in chosen.items()}
+
+
+def sampled(images, share, seed):
+    """The same share of each class, drawn by a seed."""
+    chosen = {}
+    for name, found in images.items():
+        # A generator for each class: another class does not change the draw.
+        generator = random.Random(f'{seed} {name}')
+        chosen[name] = sorted(generator.sample(found, max(1, round(share * len(found)))))
+    return chosen
+
+
+def main():
+    args = parse_args()
+    images = find_images(args.folder, words(args.classes) if args.classes else None)
+    if args.images:
+        images = listed(images, words(args.images), args.images)
+    elif args.fraction:
+        images = sampled(images, args.fraction, args.seed)
+    lines = [
+        f'{name}/{image} {label}\n'
+        for label, (name, found) in enumerate(images.items())
+        for image in found
+    ]
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(''.join(lines))
+    print(f'Wrote {len(lines)} images of {len(images)} classes to {args.out}')
+
+
+if __name__ == '__main__':
+    main()
