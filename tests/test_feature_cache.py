@@ -1,6 +1,8 @@
 """Cached features: the store, and training on it as on images."""
 
 import copy
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
@@ -46,9 +48,17 @@ def test_store_gives_back_what_was_written(tmp_path):
 
 def test_a_row_that_is_half_written_is_missing(tmp_path):
     store = new_store(tmp_path / 'store')
-    # As far as a process comes that is killed between the data and the mark.
-    store._features[1] = 7
-    store._features.flush()
+
+    class Killed(Exception):
+        pass
+
+    def flush():
+        raise Killed
+
+    # At the moment when all depends on the order of the data and the mark.
+    store._features.flush = flush
+    with pytest.raises(Killed):
+        store.write([1], np.full((1, 2, 58), 7, np.float32))
     again = FeatureStore(tmp_path / 'store')
     assert again.missing().tolist() == [0, 1, 2]
     with pytest.raises(FeatureStoreError, match='lacks the features of 3 of 3 images'):
@@ -84,6 +94,42 @@ def test_other_settings_are_named(change, message, tmp_path):
     new_store(tmp_path / 'store')
     with pytest.raises(FeatureStoreError, match=message):
         new_store(tmp_path / 'store', **change)
+
+
+@pytest.mark.parametrize('name', ['features.bin', 'done.bin', 'labels.npy'])
+@pytest.mark.parametrize('mode', ['r', 'r+'])
+def test_a_damaged_file_is_refused(name, mode, tmp_path):
+    store = new_store(tmp_path / 'store')
+    store.write([0, 1, 2], np.ones((3, 2, 58), np.float32))
+    if name == 'labels.npy':
+        np.save(tmp_path / 'store' / name, [1])
+    else:
+        os.truncate(tmp_path / 'store' / name, 2)
+    with pytest.raises(FeatureStoreError, match=f'{name} is damaged'):
+        FeatureStore(tmp_path / 'store', mode)
+
+
+def test_another_version_is_refused(tmp_path):
+    new_store(tmp_path / 'store')
+    path = tmp_path / 'store/manifest.json'
+    path.write_text(path.read_text().replace('"version": 1', '"version": 99'))
+    with pytest.raises(FeatureStoreError, match='has version 99, this code reads 1'):
+        FeatureStore(tmp_path / 'store')
+
+
+@pytest.mark.parametrize(
+    ('rows', 'message'),
+    [
+        (np.ones((1, 1, 58)), r'must have shape \(1, 2, 58\), got \(1, 1, 58\)'),
+        (np.full((1, 2, 58), np.nan), 'not finite in float16'),
+        (np.full((1, 2, 58), 1e5), 'not finite in float16'),
+    ],
+)
+def test_bad_rows_are_refused(rows, message, tmp_path):
+    store = new_store(tmp_path / 'store', dtype='float16')
+    with pytest.raises(ValueError, match=message):
+        store.write([0], rows)
+    assert store.missing().tolist() == [0, 1, 2]
 
 
 def test_flatten_and_back():
@@ -155,7 +201,8 @@ def test_training_on_the_cache_equals_training_on_images(root, digit_scenes, cac
     # The checkpoint is a whole classifier's, for images.
     assert trained.model.state_dict().keys() == cached.model.state_dict().keys()
     for key, value in trained.model.state_dict().items():
-        torch.testing.assert_close(cached.model.state_dict()[key], value, rtol=1e-3, atol=1e-4)
+        # On average: where a gradient is nearly zero, Adam turns its rounding into a step.
+        assert (cached.model.state_dict()[key] - value).float().abs().mean() < 1e-5, key
     accuracy = [r.message_hub.get_scalar('val/accuracy/top1').current() for r in (trained, cached)]
     assert accuracy[0] == accuracy[1]
 
@@ -204,9 +251,18 @@ def test_a_killed_run_goes_on(flipping_config, cache, root, tmp_path, environmen
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    missing = FeatureStore(out / 'train').missing()
+    store = FeatureStore(out / 'train', 'r+')
+    missing = store.missing()
     assert 0 < len(missing) < 32
+    # What was done is not done again.
+    (first, *_) = set(range(32)) - set(missing)
+    saved = store.read(first, 1)
+    store._features[first, 1] = 7
+    store._features.flush()
     run(sys.executable, *command[1:])
+    assert (FeatureStore(out / 'train').read(first, 1) == 7).all()
+    store._features[first, 1] = saved
+    store._features.flush()
     for split in ('train', 'val', 'test'):
         again, whole = FeatureStore(out / split), FeatureStore(cache / split)
         again.check_complete()
@@ -226,7 +282,7 @@ def test_a_cache_of_other_settings_or_weights_is_refused(root, digit_scenes, cac
     cfg = config(root, digit_scenes)
     cfg.randomness.seed = 1
     use_feature_cache(cfg, cache)
-    with pytest.raises(FeatureStoreError, match='weights: has'):
+    with pytest.raises(FeatureStoreError, match=r'made with other weights .* randomness\.seed'):
         train(cfg, tmp_path / 'weights')
 
     cfg = config(root, digit_scenes)
@@ -234,6 +290,17 @@ def test_a_cache_of_other_settings_or_weights_is_refused(root, digit_scenes, cac
     use_feature_cache(cfg, cache)
     with pytest.raises(FeatureStoreError, match='images: has'):
         train(cfg, tmp_path / 'images')
+
+    changed = tmp_path / 'digit_scenes/classification'
+    shutil.copytree(digit_scenes / 'classification', changed)
+    same = config(root, changed.parent)
+    use_feature_cache(same, cache)
+    init_default_scope('mmpretrain')
+    assert len(DATASETS.build(same.train_dataloader.dataset)) == 32
+    image = next((changed / 'training').rglob('*.jpg'))
+    image.write_bytes(image.read_bytes() + b'0')
+    with pytest.raises(FeatureStoreError, match='images: has'):
+        DATASETS.build(same.train_dataloader.dataset)
 
     cfg = config(root, digit_scenes, frozen=9)
     use_feature_cache(cfg, cache)
@@ -261,6 +328,44 @@ def test_a_flip_before_the_crop_is_refused(root):
     pipeline[1:1] = [dict(type='RandomFlip', prob=0.5), dict(type='CenterCrop', crop_size=32)]
     with pytest.raises(ValueError, match='right before PackInputs'):
         split_settings(cfg, 'train')
+
+
+def test_mixing_images_is_refused(root):
+    cfg = Config.fromfile(root / CONFIG)
+    cfg.model.train_cfg = dict(augments=dict(type='Mixup', alpha=0.2))
+    with pytest.raises(ValueError, match='cannot mix images before the backbone'):
+        split_settings(cfg, 'train')
+
+
+def test_wrapped_data_sets_are_refused(root):
+    cfg = Config.fromfile(root / CONFIG)
+    cfg.train_dataloader.dataset = ConfigDict(type='RepeatDataset', times=2)
+    with pytest.raises(ValueError, match='with a pipeline, got RepeatDataset'):
+        split_settings(cfg, 'train')
+
+
+def test_data_preprocessor_at_the_top_of_the_config(root):
+    """Where MMPretrain's own configs have it."""
+    cfg = Config.fromfile(root / CONFIG)
+    expected, *_ = split_settings(cfg, 'train')
+    cfg.data_preprocessor = cfg.model.pop('data_preprocessor')
+    cfg.data_preprocessor.num_classes = 10
+    found, *_ = split_settings(cfg, 'train')
+    assert found == expected
+
+
+@pytest.mark.slow
+def test_command_lines(flipping_config, cache, tmp_path, run):
+    """From the cache to a classifier that is tested on images."""
+    train = ('python', 'tools/train.py', flipping_config, '--work-dir', tmp_path)
+    run(*train, '--feature-cache', cache)
+    checkpoint = (tmp_path / 'last_checkpoint').read_text()
+    printed = run('python', 'tools/test.py', flipping_config, checkpoint, '--work-dir', tmp_path)
+    assert 'accuracy/top1: ' in printed
+    assert 'unexpected key' not in printed
+    assert 'missing keys' not in printed
+    assert 'has no feature store' in run(*train, '--feature-cache', tmp_path, fails=True)
+    assert 'k=5: top-1 ' in run('python', 'tools/knn.py', cache, '--k', '5')
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,11 @@ def test_loss_and_prediction_in_a_classifier(name):
         (lambda: LinearHead(0, 8), 'num_classes must be an int of at least 1, got 0'),
         (lambda: LinearHead(3, 8, pool_size=0), 'pool_size must be an int of at least 1, got 0'),
         (lambda: CNNHead(3, 8, pool_size=6), 'pool_size must be a multiple of 4, got 6'),
+        (lambda: AttentionHead(3, 8, 4, num_layers=0), 'num_layers must be .* at least 1, got 0'),
+        (
+            lambda: LinearHead(3, 8)([(torch.zeros(1, 8, 2, 2),)]),
+            'got 1 timesteps, as a sequence; give the backbone one block, and an int',
+        ),
         (lambda: DifFormerHead(3, (8, 8), (4,)), 'must name the same blocks'),
         (lambda: DifFormerHead(3, (8,), (4,), project=False), 'needs in_channels of embed_dims'),
         (lambda: AttentionHead(3, 8, 4, num_heads=7), 'num_heads=7 does not divide'),

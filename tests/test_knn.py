@@ -55,3 +55,12 @@ def test_command_line(tmp_path, run):
     assert re.findall(r'k=(\d+): top-1 ([\d.]+)', printed) == [('3', '75.00'), ('20', '75.00')]
     printed = run('python', 'tools/knn.py', tmp_path, '--split=val', fails=True)
     assert 'has no feature store' in printed
+    printed = run('python', 'tools/knn.py', tmp_path, '--pool=5', fails=True)
+    assert '--pool must be from 1 to 4, the smallest map, got 5' in printed
+
+    store = FeatureStore.create(
+        tmp_path / 'val', {'backbone': {'t': 500}}, [[(2, 4, 4)]], [0], num_views=1
+    )
+    store.write([0], np.ones((1, 1, 32), np.float32))
+    printed = run('python', 'tools/knn.py', tmp_path, '--split=val', '--k', '3', fails=True)
+    assert 'backbone.t: has 500, asked for None' in printed

@@ -14,7 +14,7 @@ from mmengine.config import DictAction
 from mmengine.dataset import default_collate
 from mmengine.device import get_device
 from mmengine.registry import DATASETS, MODELS, init_default_scope
-from mmengine.runner import set_random_seed
+from mmengine.runner import load_checkpoint, set_random_seed
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
@@ -45,14 +45,17 @@ def parse_args():
     return parser.parse_args()
 
 
-def build_model(cfg) -> torch.nn.Module:
+def build_model(cfg, data_preprocessor) -> torch.nn.Module:
     """The config's model as a training run starts with it, in evaluation."""
     init_default_scope(cfg.default_scope)
     seed = cfg.get('randomness', {}).get('seed')
     if seed is not None:
         set_random_seed(seed)
+    cfg.model.setdefault('data_preprocessor', data_preprocessor)
     model = MODELS.build(cfg.model)
     model.init_weights()
+    if cfg.get('load_from'):
+        load_checkpoint(model, cfg.load_from, map_location='cpu')
     return model.to(get_device()).eval()
 
 
@@ -66,6 +69,7 @@ def main():
     from mmdiff.classification.feature_cache import (
         SPLITS,
         check_frozen,
+        data_preprocessor,
         flatten,
         images_digest,
         split_settings,
@@ -74,7 +78,7 @@ def main():
     from mmdiff.classification.feature_store import FeatureStore
 
     splits = {split: split_settings(cfg, split) for split in SPLITS}
-    model = build_model(cfg)
+    model = build_model(cfg, data_preprocessor(cfg))
     check_frozen(model.backbone)
     weights = weights_digest(model.backbone)
 
@@ -82,6 +86,8 @@ def main():
         images = model.data_preprocessor(samples, False)['inputs']
         return images, as_timesteps(model.backbone(images))
 
+    # All stores before the first feature, so that one that does not fit is refused at once.
+    stores = {}
     for split, (settings, dataset_cfg, flip_prob) in splits.items():
         dataset = DATASETS.build(dataset_cfg)
         _, features = features_of(default_collate([dataset[0]]))
@@ -93,6 +99,8 @@ def main():
             num_views=2 if flip_prob else 1,
             dtype=args.dtype,
         )
+        stores[split] = store, dataset, flip_prob
+    for split, (store, dataset, flip_prob) in stores.items():
         missing = store.missing()
         loader = DataLoader(
             Subset(dataset, missing),

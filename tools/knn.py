@@ -13,6 +13,9 @@ import torch.nn.functional as F
 
 from mmdiff import stack
 
+# What of a store's settings may differ between what is classified and its neighbours.
+OF_A_SPLIT = ('images', 'pipeline')
+
 
 def parse_args():
     parser = argparse.ArgumentParser(
@@ -51,12 +54,21 @@ def main():
     from mmpretrain.evaluation import Accuracy
 
     from mmdiff.classification import FeatureStore
+    from mmdiff.classification.feature_store import check_same
     from mmdiff.classification.knn import knn_scores
 
     stores = {split: FeatureStore(args.cache / split) for split in ('train', args.split)}
     for store in stores.values():
         store.check_complete()
     train, test = stores['train'], stores[args.split]
+    found, asked = (
+        {'shapes': s.shapes, **{k: v for k, v in s.settings.items() if k not in OF_A_SPLIT}}
+        for s in (test, train)
+    )
+    check_same(test.folder, found, asked)
+    smallest = min(min(shape[1:]) for blocks in train.shapes for shape in blocks)
+    if not 1 <= args.pool <= smallest:
+        raise SystemExit(f'--pool must be from 1 to {smallest}, the smallest map, got {args.pool}')
     num_classes = int(max(train.labels.max(), test.labels.max())) + 1
     scores = knn_scores(
         pooled(train, args.pool), train.labels, pooled(test, args.pool), args.k, num_classes

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ SPLITS = ('train', 'val', 'test')
 # What gives the same result for the same image, whatever the random state.
 DETERMINISTIC = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'PackInputs')
 # What of a backbone's config does not change its features in evaluation.
+# What of a data preprocessor's config concerns labels, not images.
+LABELS = ('num_classes', 'to_onehot')
 NO_EFFECT = ('noise', 'frozen', 'with_cp', 'batch_timesteps', 'init_cfg')
 
 
@@ -47,6 +50,12 @@ def unflatten(rows: Tensor, shapes: Sequence[Sequence[Sequence[int]]]) -> tuple:
     )
 
 
+def data_preprocessor(cfg: Config) -> dict:
+    """The config of the data preprocessor, as MMEngine's runner finds it."""
+    found = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or ConfigDict()
+    return found.to_dict()
+
+
 def split_settings(cfg: Config, split: str) -> tuple[dict, ConfigDict, float]:
     """What the cached features of a split depend on, but for the weights.
 
@@ -66,7 +75,17 @@ def split_settings(cfg: Config, split: str) -> tuple[dict, ConfigDict, float]:
         raise ValueError('a feature cache cannot hold the features of DifFeed: it is trained')
     if backbone.get('eval_noise', 'fixed') == 'random':
         raise ValueError("a feature cache needs model.backbone.eval_noise of 'fixed' or 'none'")
+    preprocessor = data_preprocessor(cfg)
+    if preprocessor.get('batch_augments') or cfg.model.get('train_cfg'):
+        raise ValueError(
+            'a feature cache cannot mix images before the backbone: data_preprocessor.'
+            'batch_augments and model.train_cfg must not be set'
+        )
     dataset = cfg[f'{split}_dataloader'].dataset.copy()
+    if 'pipeline' not in dataset:
+        raise ValueError(
+            f'a feature cache needs a {split} data set with a pipeline, got {dataset.type}'
+        )
     flips = [t for t in dataset.pipeline if t.type == 'RandomFlip']
     # A flip before a crop may move the crop by a pixel; the cache flips the finished image.
     if flips and (
@@ -85,7 +104,7 @@ def split_settings(cfg: Config, split: str) -> tuple[dict, ConfigDict, float]:
         )
     settings = {
         'backbone': {k: v for k, v in backbone.to_dict().items() if k not in NO_EFFECT},
-        'data_preprocessor': cfg.model.get('data_preprocessor', {}).to_dict(),
+        'data_preprocessor': {k: v for k, v in preprocessor.items() if k not in LABELS},
         'pipeline': [t.to_dict() for t in dataset.pipeline],
     }
     return settings, dataset, flips[0].prob if flips else 0.0
@@ -109,11 +128,13 @@ def check_frozen(backbone: nn.Module) -> None:
 
 
 def images_digest(dataset) -> str:
-    """SHA-256 of the paths and labels of a data set's images, in order."""
+    """SHA-256 of the paths below the data root, file sizes and labels of images, in order."""
     digest = hashlib.sha256()
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
-        digest.update(json.dumps([info['img_path'], int(info['gt_label'])]).encode())
+        path = os.path.relpath(info['img_path'], dataset.data_root or os.curdir)
+        size = os.path.getsize(info['img_path'])
+        digest.update(json.dumps([path, size, int(info['gt_label'])]).encode())
     return digest.hexdigest()
 
 
@@ -181,11 +202,12 @@ class CachedFeatureClassifier(ImageClassifier):
         if self._shapes is None:
             store = FeatureStore(self.feature_cache)
             # Only now: a checkpoint may have been loaded after the model was built.
-            check_same(
-                self.feature_cache,
-                {'weights': store.settings['weights']},
-                {'weights': weights_digest(self.backbone)},
-            )
+            if store.settings['weights'] != weights_digest(self.backbone):
+                raise FeatureStoreError(
+                    f'{self.feature_cache} was made with other weights of the backbone; what '
+                    'decides them is backbone.init_cfg, load_from and, without either, '
+                    'randomness.seed'
+                )
             self._shapes = store.shapes
         features = unflatten(inputs, self._shapes)
         # A backbone of another package knows no timesteps.
@@ -229,4 +251,5 @@ def use_feature_cache(cfg: Config, folder: str | Path) -> None:
     cfg.model.type = 'mmdiff.CachedFeatureClassifier'
     cfg.model.feature_cache = str(Path(folder) / 'train')
     # Features are not images to be normalised.
-    cfg.model.data_preprocessor = dict(type='ClsDataPreprocessor')
+    labels = {k: v for k, v in data_preprocessor(cfg).items() if k in LABELS}
+    cfg.model.data_preprocessor = dict(type='ClsDataPreprocessor', **labels)

@@ -33,7 +33,7 @@ class FeatureStore:
         labels (ndarray): Class of each image, shape (num_images, ).
 
     Raises:
-        FeatureStoreError: If there is no store.
+        FeatureStoreError: If there is no store, or its files are not whole.
     """
 
     def __init__(self, folder: str | Path, mode: str = 'r'):
@@ -41,11 +41,26 @@ class FeatureStore:
         if not (folder / 'manifest.json').is_file():
             raise FeatureStoreError(f'{folder} has no feature store (no manifest.json)')
         manifest = json.loads((folder / 'manifest.json').read_text())
+        if manifest['version'] != VERSION:
+            raise FeatureStoreError(
+                f'{folder} has version {manifest["version"]}, this code reads {VERSION}'
+            )
         self.folder = folder
         self.settings = manifest['settings']
         self.shapes = manifest['shapes']
         self.labels = np.load(folder / 'labels.npy')
-        rows = (len(self.labels), manifest['num_views'], self.row_length(self.shapes))
+        rows = (manifest['num_images'], manifest['num_views'], self.row_length(self.shapes))
+        # A file that was copied in part would be filled up with zeros, marked as written.
+        for name, found, needed in (
+            ('labels.npy', len(self.labels), rows[0]),
+            ('done.bin', (folder / 'done.bin').stat().st_size, rows[0]),
+            ('features.bin', (folder / 'features.bin').stat().st_size, _size(rows, manifest)),
+        ):
+            if found != needed:
+                raise FeatureStoreError(
+                    f'{folder / name} is damaged: it has {found} entries or bytes, not {needed}; '
+                    'remove the folder'
+                )
         self._features = np.memmap(folder / 'features.bin', manifest['dtype'], mode, shape=rows)
         self._done = np.memmap(folder / 'done.bin', np.uint8, mode, shape=rows[:1])
 
@@ -96,9 +111,9 @@ class FeatureStore:
             return cls(folder, mode='r+')
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / 'labels.npy', np.asarray(labels, np.int64))
-        rows = len(labels) * num_views * cls.row_length(shapes)
+        rows = (len(labels), num_views, cls.row_length(shapes))
         for name, size in (
-            ('features.bin', rows * np.dtype(dtype).itemsize),
+            ('features.bin', _size(rows, manifest)),
             ('done.bin', len(labels)),
         ):
             with (folder / name).open('wb') as file:
@@ -140,7 +155,18 @@ class FeatureStore:
         Args:
             indices (Sequence[int]): The images.
             features (ndarray): Shape (len(indices), num_views, row_length).
+
+        Raises:
+            ValueError: If they have another shape, or a value is not finite,
+                or not in the store's type.
         """
+        needed = (len(indices), *self._features.shape[1:])
+        if features.shape != needed:
+            raise ValueError(f'features must have shape {needed}, got {features.shape}')
+        with np.errstate(over='ignore'):
+            features = features.astype(self._features.dtype)
+        if not np.isfinite(features).all():
+            raise ValueError(f'features have values that are not finite in {features.dtype}')
         self._features[indices] = features
         self._features.flush()
         self._done[indices] = 1
@@ -171,6 +197,10 @@ def check_same(where: str | Path, found: dict, asked: dict) -> None:
     ]
     if differences:
         raise FeatureStoreError(f'{where} was made with other settings: {"; ".join(differences)}')
+
+
+def _size(rows, manifest):
+    return int(np.prod(rows)) * np.dtype(manifest['dtype']).itemsize
 
 
 def _flat(settings, prefix=''):

@@ -6,7 +6,7 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
 param_scheduler = [
     dict(type='StepLR', step_size=70064, gamma=0.1, by_epoch=False, begin=0, end=280256)
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=280256, val_interval=20018)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=280256, val_interval=20019)
 val_cfg = dict()
 test_cfg = dict()
 # For --cfg-options auto_scale_lr.enable=True.

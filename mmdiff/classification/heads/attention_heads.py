@@ -4,11 +4,14 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from mmengine.model import Sequential
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from mmpretrain.models.heads import ClsHead
 from torch import Tensor, nn
 
 from mmdiff.registry import MODELS
+
+from .pooled_heads import check_count
 
 
 class Tokenizer(nn.Module):
@@ -89,6 +92,15 @@ class DifFormerHead(ClsHead):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        for name, value in (
+            ('num_classes', num_classes),
+            ('num_timesteps', num_timesteps),
+            ('num_layers', num_layers),
+            ('embed_dims', embed_dims),
+            ('num_heads', num_heads),
+            ('pool_size', pool_size),
+        ):
+            check_count(name, value)
         if len(in_channels) != len(feature_sizes):
             raise ValueError(
                 f'in_channels={tuple(in_channels)} and feature_sizes={tuple(feature_sizes)} must '
@@ -108,7 +120,8 @@ class DifFormerHead(ClsHead):
             for channels, size in zip(in_channels, feature_sizes, strict=True)
         )
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
-        self.layers = nn.Sequential(
+        # MMEngine's, so that init_weights reaches the layers.
+        self.layers = Sequential(
             *(
                 TransformerEncoderLayer(
                     embed_dims,

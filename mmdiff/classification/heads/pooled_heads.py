@@ -29,8 +29,7 @@ class PooledHead(ClsHead):
             ('in_channels', in_channels),
             ('pool_size', pool_size),
         ):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f'{name} must be an int of at least 1, got {value!r}')
+            check_count(name, value)
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.pool_size = pool_size
@@ -48,9 +47,10 @@ class PooledHead(ClsHead):
             ValueError: If there are several maps, or other channels.
         """
         if len(feats) != 1 or not isinstance(feats[0], Tensor):
+            kind = 'maps' if isinstance(feats[0], Tensor) else 'timesteps, as a sequence'
             raise ValueError(
                 f'{type(self).__name__} takes the map of one block at one timestep, got '
-                f'{len(feats)}; give the backbone one block and one timestep'
+                f'{len(feats)} {kind}; give the backbone one block, and an int as timestep'
             )
         (feature,) = feats
         if feature.shape[1] != self.in_channels:
@@ -58,6 +58,20 @@ class PooledHead(ClsHead):
                 f'the feature has {feature.shape[1]} channels, but in_channels={self.in_channels}'
             )
         return F.adaptive_avg_pool2d(feature, self.pool_size)
+
+
+def check_count(name: str, value: int) -> None:
+    """Refuse what is not an int of at least 1.
+
+    Args:
+        name (str): Name of the argument, for the message.
+        value (int): Its value.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f'{name} must be an int of at least 1, got {value!r}')
 
 
 @MODELS.register_module()

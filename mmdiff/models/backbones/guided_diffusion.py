@@ -35,9 +35,10 @@ class GuidedDiffusionBackbone(BaseModule):
     (paper, section 2.1). Later blocks are neither built nor loaded.
 
     Inputs are RGB images in [-1, 1]: ``mean=[127.5] * 3, std=[127.5] * 3,
-    bgr_to_rgb=True`` in the data preprocessor. Sides that are not multiples
-    of the U-Net's total stride (32 for the 256x256 model) are padded by
-    repeating the edge, and the features are cropped back.
+    bgr_to_rgb=True`` in the data preprocessor (MMPretrain's has ``to_rgb``).
+    Sides that are not multiples of the U-Net's total stride (32 for the
+    256x256 model) are padded by repeating the edge, and the features are
+    cropped back.
 
     Args:
         arch (str | dict): Name of an architecture, one of ``adm-64``,
