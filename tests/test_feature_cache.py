@@ -380,3 +380,21 @@ def test_features_that_change_are_refused(change, message, root):
     cfg.model.backbone.update(change)
     with pytest.raises(ValueError, match=message):
         split_settings(cfg, 'train')
+
+
+@pytest.mark.slow
+def test_stores_that_do_not_belong_together_are_refused(root, digit_scenes, cache, tmp_path):
+    copy_of_cache = tmp_path / 'features'
+    shutil.copytree(cache, copy_of_cache)
+    manifest = copy_of_cache / 'val/manifest.json'
+    weights = FeatureStore(cache / 'val').settings['weights']
+    manifest.write_text(manifest.read_text().replace(weights, 'others'))
+    with pytest.raises(FeatureStoreError, match='were made with different weights'):
+        use_feature_cache(config(root, digit_scenes), copy_of_cache)
+
+    cfg = config(root, digit_scenes)
+    use_feature_cache(cfg, cache)
+    cfg.test_dataloader.dataset.flip_prob = 0.5
+    init_default_scope('mmpretrain')
+    with pytest.raises(FeatureStoreError, match='has no flipped views'):
+        DATASETS.build(cfg.test_dataloader.dataset)

@@ -364,8 +364,8 @@ class UNet(nn.Module):
             ValueError: If ``start`` is past one of the blocks that ``blocks``
                 or ``feedback`` name.
         """
-        for number in (*blocks, *(feedback or ())):
-            if number <= start.number and number not in start.taps:
+        for number in (*(b for b in blocks if b not in start.taps), *(feedback or ())):
+            if number <= start.number:
                 raise ValueError(f'block {number} is not after block {start.number}, the start')
         end = self._walk(start, max(blocks), max(blocks), blocks, feedback)
         return tuple(end.taps[number] for number in blocks)
