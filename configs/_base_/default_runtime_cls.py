@@ -1,30 +1,8 @@
+_base_ = './default_runtime.py'
 default_scope = 'mmpretrain'
 custom_imports = dict(imports=['mmdiff.classification'])
-env_cfg = dict(
-    cudnn_benchmark=True,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
-)
-# For the feedback layers of DifFeed.
-sync_bn = 'torch'
-vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='UniversalVisualizer', vis_backends=vis_backends, name='visualizer')
-log_processor = dict(by_epoch=False)
-log_level = 'INFO'
-load_from = None
-resume = False
+visualizer = dict(type='UniversalVisualizer')
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='CheckpointHook',
-        by_epoch=False,
-        interval=1000,
-        max_keep_ckpts=2,
-        save_best='accuracy/top1',
-    ),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    checkpoint=dict(save_best='accuracy/top1'),
     visualization=dict(type='VisualizationHook', enable=False),
 )
-custom_hooks = [dict(type='mmdiff.ProgressBarHook')]

@@ -1,30 +1,10 @@
+_base_ = './default_runtime.py'
 default_scope = 'mmdet'
 custom_imports = dict(imports=['mmdiff.detection'])
-env_cfg = dict(
-    cudnn_benchmark=False,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
-)
-# For the feedback layers of DifFeed: an image per GPU is no batch to normalise over.
-sync_bn = 'torch'
-vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends, name='visualizer')
-log_processor = dict(by_epoch=False)
-log_level = 'INFO'
-load_from = None
-resume = False
+# Images have many sizes.
+env_cfg = dict(cudnn_benchmark=False)
+visualizer = dict(type='DetLocalVisualizer')
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='CheckpointHook',
-        by_epoch=False,
-        interval=5000,
-        max_keep_ckpts=2,
-        save_best='coco/segm_mAP',
-    ),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    checkpoint=dict(interval=5000, save_best='coco/segm_mAP'),
     visualization=dict(type='DetVisualizationHook'),
 )
-custom_hooks = [dict(type='mmdiff.ProgressBarHook')]

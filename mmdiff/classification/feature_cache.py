@@ -21,9 +21,9 @@ from .feature_store import FeatureStore, FeatureStoreError, check_same
 SPLITS = ('train', 'val', 'test')
 # What gives the same result for the same image, whatever the random state.
 DETERMINISTIC = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'PackInputs')
-# What of a backbone's config does not change its features in evaluation.
 # What of a data preprocessor's config concerns labels, not images.
 LABELS = ('num_classes', 'to_onehot')
+# What of a backbone's config does not change its features in evaluation.
 NO_EFFECT = ('noise', 'frozen', 'with_cp', 'batch_timesteps', 'init_cfg')
 
 
