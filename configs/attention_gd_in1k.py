@@ -1,12 +1,7 @@
 # Attention of the paper's table 1: 74.6 % top-1 on ImageNet-1k.
-_base_ = './linear_gd_in1k.py'
-model = dict(
-    head=dict(
-        _delete_=True,
-        type='mmdiff.AttentionHead',
-        num_classes=1000,
-        in_channels=1024,
-        feature_size=16,
-    )
-)
-optim_wrapper = dict(optimizer=dict(lr=1e-4))
+_base_ = [
+    './_base_/models/attention_gd.py',
+    './_base_/datasets/in1k.py',
+    './_base_/schedules/schedule_in1k_28e.py',
+    './_base_/default_runtime_cls.py',
+]

@@ -1,16 +1,34 @@
+from .datasets import (
+    CUB,
+    CustomDataset,
+    FGVCAircraft,
+    Flowers102,
+    ImageNet,
+    NABirds,
+    StanfordCars,
+    StanfordDogs,
+)
 from .feature_cache import CachedFeatureClassifier, CachedFeatures, use_feature_cache
 from .feature_store import FeatureStore, FeatureStoreError
 from .heads import AttentionHead, CNNHead, DifFormerHead, LinearHead, MLPHead
 
 __all__ = [
+    'CUB',
     'AttentionHead',
     'CNNHead',
     'CachedFeatureClassifier',
     'CachedFeatures',
+    'CustomDataset',
     'DifFormerHead',
+    'FGVCAircraft',
     'FeatureStore',
     'FeatureStoreError',
+    'Flowers102',
+    'ImageNet',
     'LinearHead',
     'MLPHead',
+    'NABirds',
+    'StanfordCars',
+    'StanfordDogs',
     'use_feature_cache',
 ]

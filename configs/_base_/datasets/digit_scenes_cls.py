@@ -1,8 +1,12 @@
 # Made by tools/dataset_converters/digit_scenes.py: the class is the digit with most pixels.
-dataset_type = 'CustomDataset'
+dataset_type = 'mmdiff.CustomDataset'
 data_root = 'data/digit_scenes/classification'
 # Training and testing alike; no flip, as digits have a side.
-pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+pipeline = [
+    # Pillow refuses a truncated file, which OpenCV fills up in silence.
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='PackInputs'),
+]
 dataset = dict(type=dataset_type, data_root=data_root, pipeline=pipeline)
 train_dataloader = dict(
     batch_size=32,

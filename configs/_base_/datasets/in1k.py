@@ -1,27 +1,8 @@
-# ImageNet-1k at 256x256: centre crop and flip, no random crop (paper, section 4).
-dataset_type = 'ImageNet'
-data_root = 'data/imagenet'
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=256, edge='short', backend='pillow', interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=256),
-    dict(type='PackInputs'),
-]
-train_pipeline = [*test_pipeline[:-1], dict(type='RandomFlip', prob=0.5), test_pipeline[-1]]
+# ImageNet-1k, for schedules in iterations.
+_base_ = './images_256.py'
+dataset = dict(type='mmdiff.ImageNet', data_root='data/imagenet')
 train_dataloader = dict(
-    batch_size=32,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(type=dataset_type, data_root=data_root, split='train', pipeline=train_pipeline),
+    sampler=dict(type='InfiniteSampler'), dataset=dict(split='train', **dataset)
 )
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type=dataset_type, data_root=data_root, split='val', pipeline=test_pipeline),
-)
+val_dataloader = dict(dataset=dict(split='val', **dataset))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='Accuracy', topk=(1, 5))
-test_evaluator = val_evaluator

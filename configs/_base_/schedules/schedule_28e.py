@@ -1,12 +1,7 @@
-# Paper, section 4: 28 epochs with Adam, the rate times 0.1 every 7. The rates are ours, as it names
-# none; the authors' code has SGD at 1e-2 (linear, DifFeed) and 5e-2 (Attention, DifFormer).
-# Iterations, so that a run that was killed goes on from its last checkpoint, not its last epoch:
-# 28 x 1,281,167 images / 128, 32 on each of 4 GPUs.
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
-param_scheduler = [
-    dict(type='StepLR', step_size=70064, gamma=0.1, by_epoch=False, begin=0, end=280256)
-]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=280256, val_interval=20019)
+# As schedule_in1k_28e.py, for smaller data sets: in epochs, whatever their size and batch.
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4))
+param_scheduler = [dict(type='StepLR', step_size=7, gamma=0.1, by_epoch=True, begin=0, end=28)]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=28, val_interval=7)
 val_cfg = dict()
 test_cfg = dict()
 # For --cfg-options auto_scale_lr.enable=True.

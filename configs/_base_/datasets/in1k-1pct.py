@@ -1,0 +1,6 @@
+# ImageNet-1k with 1 % of its labels, a list that tools/dataset_converters/image_list.py makes.
+_base_ = './images_256.py'
+dataset = dict(type='mmdiff.ImageNet', data_root='data/imagenet')
+train_dataloader = dict(dataset=dict(split='train', ann_file='meta/train_1percent.txt', **dataset))
+val_dataloader = dict(dataset=dict(split='val', **dataset))
+test_dataloader = val_dataloader

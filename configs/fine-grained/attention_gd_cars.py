@@ -1,0 +1,8 @@
+# Attention head on Stanford Cars (paper, figure 7).
+_base_ = [
+    '../_base_/models/attention_gd.py',
+    '../_base_/datasets/cars.py',
+    '../_base_/schedules/schedule_28e.py',
+    '../_base_/default_runtime_cls-epochs.py',
+]
+model = dict(head=dict(num_classes=196))

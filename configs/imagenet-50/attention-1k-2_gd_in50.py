@@ -1,0 +1,3 @@
+# Table 14, Attention-1K-2: 91.58 % top-1 on ImageNet-50.
+_base_ = './attention-1k-1_gd_in50.py'
+model = dict(head=dict(num_layers=2))

@@ -1,0 +1,3 @@
+# Table 12, MLP-4k-2k: 88.50 % top-1 on ImageNet-50.
+_base_ = './mlp-1k-2k_gd_in50.py'
+model = dict(head=dict(pool_size=2))

@@ -1,0 +1,13 @@
+from .fine_grained import CUB, FGVCAircraft, Flowers102, NABirds, StanfordCars, StanfordDogs
+from .image_lists import CustomDataset, ImageNet
+
+__all__ = [
+    'CUB',
+    'CustomDataset',
+    'FGVCAircraft',
+    'Flowers102',
+    'ImageNet',
+    'NABirds',
+    'StanfordCars',
+    'StanfordDogs',
+]
