@@ -43,15 +43,25 @@ def run(environment):
     return run_command
 
 
+def make_digit_scenes(run, out: Path, train: int, evaluation: int) -> Path:
+    run(
+        'python', 'tools/dataset_converters/digit_scenes.py', out,
+        f'--num-train={train}', f'--num-val={evaluation}', f'--num-test={evaluation}',
+    )  # fmt: skip
+    return out
+
+
 @pytest.fixture(scope='session')
 def digit_scenes(tmp_path_factory, run) -> Path:
     """A small set of digit scenes."""
-    out = tmp_path_factory.mktemp('data') / 'digit_scenes'
-    run(
-        'python', 'tools/dataset_converters/digit_scenes.py', out,
-        '--num-train=32', '--num-val=8', '--num-test=8',
-    )  # fmt: skip
-    return out
+    return make_digit_scenes(run, tmp_path_factory.mktemp('data') / 'digit_scenes', 32, 8)
+
+
+@pytest.fixture(scope='session')
+def classified_scenes(tmp_path_factory, run) -> Path:
+    """Digit scenes for classification: enough of them that no class is empty."""
+    root = tmp_path_factory.mktemp('data') / 'classified_scenes'
+    return make_digit_scenes(run, root, 80, 80) / 'classification'
 
 
 @pytest.fixture(scope='session')

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -44,6 +45,18 @@ def test_store_gives_back_what_was_written(tmp_path):
     for index in range(3):
         for view in range(2):
             assert (store.read(index, view) == rows[index, view]).all()
+
+
+def test_maps_of_one_block(tmp_path):
+    store = new_store(tmp_path / 'store')
+    rows = np.random.default_rng(0).random((3, 2, 58), np.float32)
+    store.write([0, 1, 2], rows)
+    expected = unflatten(torch.from_numpy(rows[:, 0]), SHAPES)
+    for timestep in range(2):
+        for block in range(2):
+            whole = expected[timestep][block].numpy()
+            assert (store.read_maps(0, 9, timestep, block) == whole).all()
+            assert (store.read_maps(1, 2, timestep, block) == whole[1:2]).all()
 
 
 def test_a_row_that_is_half_written_is_missing(tmp_path):
@@ -112,8 +125,8 @@ def test_a_damaged_file_is_refused(name, mode, tmp_path):
 def test_another_version_is_refused(tmp_path):
     new_store(tmp_path / 'store')
     path = tmp_path / 'store/manifest.json'
-    path.write_text(path.read_text().replace('"version": 1', '"version": 99'))
-    with pytest.raises(FeatureStoreError, match='has version 99, this code reads 1'):
+    path.write_text(path.read_text().replace('"version": 2', '"version": 99'))
+    with pytest.raises(FeatureStoreError, match='has version 99, this code reads 2'):
         FeatureStore(tmp_path / 'store')
 
 
@@ -139,10 +152,10 @@ def test_flatten_and_back():
             assert torch.equal(a, b)
 
 
-def config(root, digit_scenes, frozen='all'):
-    cfg = load_config(root / CONFIG)
+def shrink(cfg, scenes, frozen='all'):
+    """Five iterations at a constant rate, with noise that repeats."""
     for split in ('train', 'val', 'test'):
-        cfg[f'{split}_dataloader'].dataset.data_root = str(digit_scenes / 'classification')
+        cfg[f'{split}_dataloader'].dataset.data_root = str(scenes)
         cfg[f'{split}_dataloader'].update(num_workers=0, persistent_workers=False, batch_size=8)
     cfg.model.backbone.update(frozen=frozen, noise='fixed')
     cfg.merge_from_dict(
@@ -152,13 +165,18 @@ def config(root, digit_scenes, frozen='all'):
             'param_scheduler': [dict(type='ConstantLR', factor=1.0, by_epoch=False)],
         }
     )
+
+
+def config(root, scenes, frozen='all'):
+    cfg = load_config(root / CONFIG)
+    shrink(cfg, scenes, frozen)
     return cfg
 
 
 @pytest.fixture(scope='module')
-def flipping_config(root, digit_scenes, tmp_path_factory):
+def flipping_config(root, classified_scenes, tmp_path_factory):
     """A frozen DifFormer's config, as a file, whose training flips."""
-    cfg = config(root, digit_scenes)
+    cfg = config(root, classified_scenes)
     cfg.train_dataloader.dataset.pipeline.insert(1, dict(type='RandomFlip', prob=0.5))
     path = tmp_path_factory.mktemp('config') / 'flipping.py'
     cfg.dump(path)
@@ -191,9 +209,9 @@ def train(cfg, work_dir):
 
 
 @pytest.mark.slow
-def test_training_on_the_cache_equals_training_on_images(root, digit_scenes, cache, tmp_path):
-    through_backbone, trained = train(config(root, digit_scenes), tmp_path / 'images')
-    cfg = config(root, digit_scenes)
+def test_training_on_the_cache_equals_training_on_images(root, classified_scenes, cache, tmp_path):
+    through_backbone, trained = train(config(root, classified_scenes), tmp_path / 'images')
+    cfg = config(root, classified_scenes)
     use_feature_cache(cfg, cache)
     from_cache, cached = train(cfg, tmp_path / 'cached')
     assert len(from_cache) == 5
@@ -253,9 +271,9 @@ def test_a_killed_run_goes_on(flipping_config, cache, root, tmp_path, environmen
     process.wait()
     store = FeatureStore(out / 'train', 'r+')
     missing = store.missing()
-    assert 0 < len(missing) < 32
+    assert 0 < len(missing) < 80
     # What was done is not done again.
-    (first, *_) = set(range(32)) - set(missing)
+    (first, *_) = set(range(80)) - set(missing)
     saved = store.read(first, 1)
     store._features[first, 1] = 7
     store._features.flush()
@@ -270,8 +288,8 @@ def test_a_killed_run_goes_on(flipping_config, cache, root, tmp_path, environmen
 
 
 @pytest.mark.slow
-def test_a_cache_of_other_settings_or_weights_is_refused(root, digit_scenes, cache, tmp_path):
-    cfg = config(root, digit_scenes)
+def test_a_cache_of_other_settings_or_weights_is_refused(root, classified_scenes, cache, tmp_path):
+    cfg = config(root, classified_scenes)
     cfg.model.backbone.timestep = (10, 50, 200)
     use_feature_cache(cfg, cache)
     with pytest.raises(
@@ -279,30 +297,30 @@ def test_a_cache_of_other_settings_or_weights_is_refused(root, digit_scenes, cac
     ):
         train(cfg, tmp_path / 'timestep')
 
-    cfg = config(root, digit_scenes)
+    cfg = config(root, classified_scenes)
     cfg.randomness.seed = 1
     use_feature_cache(cfg, cache)
     with pytest.raises(FeatureStoreError, match=r'made with other weights .* randomness\.seed'):
         train(cfg, tmp_path / 'weights')
 
-    cfg = config(root, digit_scenes)
+    cfg = config(root, classified_scenes)
     cfg.train_dataloader.dataset.data_prefix = 'test'
     use_feature_cache(cfg, cache)
     with pytest.raises(FeatureStoreError, match='images: has'):
         train(cfg, tmp_path / 'images')
 
-    changed = tmp_path / 'digit_scenes/classification'
-    shutil.copytree(digit_scenes / 'classification', changed)
-    same = config(root, changed.parent)
+    changed = tmp_path / 'classification'
+    shutil.copytree(classified_scenes, changed)
+    same = config(root, changed)
     use_feature_cache(same, cache)
     init_default_scope('mmpretrain')
-    assert len(DATASETS.build(same.train_dataloader.dataset)) == 32
+    assert len(DATASETS.build(same.train_dataloader.dataset)) == 80
     image = next((changed / 'training').rglob('*.jpg'))
     image.write_bytes(image.read_bytes() + b'0')
     with pytest.raises(FeatureStoreError, match='images: has'):
         DATASETS.build(same.train_dataloader.dataset)
 
-    cfg = config(root, digit_scenes, frozen=9)
+    cfg = config(root, classified_scenes, frozen=9)
     use_feature_cache(cfg, cache)
     with pytest.raises(ValueError, match='needs a frozen backbone'):
         train(cfg, tmp_path / 'frozen')
@@ -365,7 +383,9 @@ def test_command_lines(flipping_config, cache, tmp_path, run):
     assert 'unexpected key' not in printed
     assert 'missing keys' not in printed
     assert 'has no feature store' in run(*train, '--feature-cache', tmp_path, fails=True)
-    assert 'k=5: top-1 ' in run('python', 'tools/knn.py', cache, '--k', '5')
+    printed = run('python', 'tools/knn.py', cache, '--k', '5')
+    rows = re.findall(r't=(\d+) b=(\d+) k=5: top-1 [\d.]+, top-5 [\d.]+', printed)
+    assert rows == [(t, b) for t in ('10', '50', '100') for b in ('9', '12', '14')]
 
 
 @pytest.mark.parametrize(
@@ -383,18 +403,43 @@ def test_features_that_change_are_refused(change, message, root):
 
 
 @pytest.mark.slow
-def test_stores_that_do_not_belong_together_are_refused(root, digit_scenes, cache, tmp_path):
+def test_stores_that_do_not_belong_together_are_refused(root, classified_scenes, cache, tmp_path):
     copy_of_cache = tmp_path / 'features'
     shutil.copytree(cache, copy_of_cache)
     manifest = copy_of_cache / 'val/manifest.json'
     weights = FeatureStore(cache / 'val').settings['weights']
     manifest.write_text(manifest.read_text().replace(weights, 'others'))
     with pytest.raises(FeatureStoreError, match='were made with different weights'):
-        use_feature_cache(config(root, digit_scenes), copy_of_cache)
+        use_feature_cache(config(root, classified_scenes), copy_of_cache)
 
-    cfg = config(root, digit_scenes)
+    cfg = config(root, classified_scenes)
     use_feature_cache(cfg, cache)
     cfg.test_dataloader.dataset.flip_prob = 0.5
     init_default_scope('mmpretrain')
     with pytest.raises(FeatureStoreError, match='has no flipped views'):
         DATASETS.build(cfg.test_dataloader.dataset)
+
+
+@pytest.mark.slow
+def test_pooled_maps(root, classified_scenes, tmp_path, run):
+    """A pooled cache trains the head of that pool size as whole maps do, and no other."""
+    cfg = load_config(root / 'configs/linear_gd_digit-scenes.py')
+    shrink(cfg, classified_scenes)
+    # Validation images twice: computed once.
+    cfg.test_dataloader = cfg.val_dataloader
+    path = tmp_path / 'pooled.py'
+    cfg.dump(path)
+    command = ('python', 'tools/cache_features.py', path, tmp_path / 'features')
+    run(*command, '--pool=4')
+    assert (tmp_path / 'features/test').resolve() == (tmp_path / 'features/val').resolve()
+    assert FeatureStore(tmp_path / 'features/train').shapes == [[[64, 4, 4]]]
+    through_backbone, _ = train(copy.deepcopy(cfg), tmp_path / 'images')
+    use_feature_cache(cfg, tmp_path / 'features')
+    from_cache, _ = train(copy.deepcopy(cfg), tmp_path / 'cached')
+    np.testing.assert_allclose(from_cache, through_backbone, rtol=1e-4)
+    cfg.model.head.pool_size = 2
+    with pytest.raises(FeatureStoreError, match=r'pooled to 4x4, .*LinearHead with pool_size=2'):
+        train(cfg, tmp_path / 'other')
+    assert 'pool: has 4, asked for None' in run(*command, fails=True)
+    printed = run(*command[:-1], tmp_path / 'other', '--pool=17', fails=True)
+    assert 'a side from 1 to 16, the smallest map, got 17' in printed

@@ -208,6 +208,10 @@ def test_loss_and_prediction_in_a_classifier(name):
             'one block at one timestep, got 2',
         ),
         (
+            lambda: LinearHead(3, 8, pool_size=4)([torch.zeros(1, 8, 4, 2)]),
+            'the feature is 4x2, smaller than pool_size=4',
+        ),
+        (
             lambda: AttentionHead(3, 8, 4)([torch.zeros(1, 8, 2, 2)]),
             r'shape \(8, 2, 2\), but in_channels and feature_sizes say \(8, 4, 4\)',
         ),

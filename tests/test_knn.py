@@ -52,6 +52,7 @@ def test_command_line(tmp_path, run):
         maps[np.arange(len(labels)), drawn] += 1
         store.write(range(len(labels)), maps.reshape(len(labels), 1, -1))
     printed = run('python', 'tools/knn.py', tmp_path, '--k', '3', '20')
+    assert 'map 1 k=3: ' in printed
     assert re.findall(r'k=(\d+): top-1 ([\d.]+)', printed) == [('3', '75.00'), ('20', '75.00')]
     printed = run('python', 'tools/knn.py', tmp_path, '--split=val', fails=True)
     assert 'has no feature store' in printed

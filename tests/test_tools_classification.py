@@ -20,11 +20,11 @@ CONFIGS = [
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_config_trains_and_tests(path, digit_scenes, tmp_path):
+def test_config_trains_and_tests(path, classified_scenes, tmp_path):
     cfg = Config.fromfile(path)
     for split in ('train', 'val', 'test'):
         cfg[f'{split}_dataloader'].update(num_workers=0, persistent_workers=False, batch_size=4)
-        cfg[f'{split}_dataloader'].dataset.data_root = str(digit_scenes / 'classification')
+        cfg[f'{split}_dataloader'].dataset.data_root = str(classified_scenes)
     cfg.merge_from_dict(
         {
             'work_dir': str(tmp_path),
@@ -42,10 +42,10 @@ def test_config_trains_and_tests(path, digit_scenes, tmp_path):
     assert 0 <= runner.test()['accuracy/top1'] <= 100
 
 
-def test_command_lines(digit_scenes, tmp_path, run):
+def test_command_lines(classified_scenes, tmp_path, run):
     config = 'configs/attention_gd_digit-scenes.py'
     options = [
-        f'{split}_dataloader.dataset.data_root={digit_scenes}/classification'
+        f'{split}_dataloader.dataset.data_root={classified_scenes}'
         for split in ('train', 'val', 'test')
     ]
     run(
@@ -59,7 +59,51 @@ def test_command_lines(digit_scenes, tmp_path, run):
     )  # fmt: skip
     assert re.search(r'accuracy/top1: [\d.]+', printed)
 
-    image = next((digit_scenes / 'classification/test').rglob('*.jpg'))
+    image = next((classified_scenes / 'test').rglob('*.jpg'))
     run('python', 'tools/image_demo.py', image, config, checkpoint, '--out-dir', tmp_path / 'demo')
     drawn = Image.open(tmp_path / f'demo/vis/{image.stem}.png')
     assert drawn.size == (64, 64)
+
+
+def test_few_labels_from_the_list_to_the_test(tmp_path, run):
+    """A schedule in epochs, on a fake ImageNet of three classes, stopped and resumed."""
+    data = tmp_path / 'imagenet'
+    rng = np.random.default_rng(0)
+    for split, count in (('train', 8), ('val', 2)):
+        for name in ('n01', 'n02', 'n03'):
+            (data / split / name).mkdir(parents=True)
+            for number in range(count):
+                image = Image.fromarray(rng.integers(0, 256, (70, 90, 3), np.uint8))
+                image.save(data / split / name / f'{name}_{number}.JPEG')
+    script = 'tools/dataset_converters/image_list.py'
+    run('python', script, data / 'train', data / 'meta/train_1percent.txt', '--fraction=0.5')
+    run('python', script, data / 'val', data / 'meta/val.txt')
+    config = 'configs/few-labels/linear_gd_in1k-1pct.py'
+    options = [
+        'model.backbone.arch=adm-64-small',
+        'model.backbone.blocks=(12,)',
+        'model.backbone.init_cfg=None',
+        'model.head.in_channels=64',
+        'train_cfg.val_interval=1',
+    ]
+    for split in ('train', 'val', 'test'):
+        options += [
+            f'{split}_dataloader.dataset.data_root={data}',
+            f'{split}_dataloader.dataset.pipeline.1.scale=64',
+            f'{split}_dataloader.dataset.pipeline.2.crop_size=64',
+            f'{split}_dataloader.num_workers=0',
+            f'{split}_dataloader.persistent_workers=False',
+        ]
+    command = ('python', 'tools/train.py', config, '--work-dir', tmp_path / 'run')
+    run(*command, '--cfg-options', *options, 'train_cfg.max_epochs=1')
+    assert (tmp_path / 'run/last_checkpoint').read_text().endswith('epoch_1.pth')
+    printed = run(*command, '--resume', '--cfg-options', *options, 'train_cfg.max_epochs=2')
+    # 12 of 24 images, 4 at a time.
+    assert 'resumed epoch: 1, iter: 3' in printed
+    checkpoint = (tmp_path / 'run/last_checkpoint').read_text()
+    assert checkpoint.endswith('epoch_2.pth')
+    printed = run(
+        'python', 'tools/test.py', config, checkpoint, '--work-dir', tmp_path / 'run',
+        '--cfg-options', *options,
+    )  # fmt: skip
+    assert re.search(r'accuracy/top1: [\d.]+ +accuracy/top5: [\d.]+', printed)

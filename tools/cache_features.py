@@ -30,6 +30,12 @@ def parse_args():
     parser.add_argument('--batch-size', type=int, default=32, help='default: %(default)s')
     parser.add_argument('--num-workers', type=int, default=1, help='default: %(default)s')
     parser.add_argument(
+        '--pool',
+        type=int,
+        help='store maps pooled to POOL x POOL, for tools/knn.py and for heads of that pool_size '
+        '(default: whole maps)',
+    )
+    parser.add_argument(
         '--dtype',
         choices=['float32', 'float16'],
         default='float32',
@@ -72,6 +78,7 @@ def main():
         data_preprocessor,
         flatten,
         images_digest,
+        pool_maps,
         split_settings,
         weights_digest,
     )
@@ -84,16 +91,32 @@ def main():
 
     def features_of(samples):
         images = model.data_preprocessor(samples, False)['inputs']
-        return images, as_timesteps(model.backbone(images))
+        return images, maps_of(images)
+
+    def maps_of(images):
+        features = model.backbone(images)
+        features = (features,) if torch.is_tensor(features[0]) else features
+        return pool_maps(features, args.pool) if args.pool is not None else features
 
     # All stores before the first feature, so that one that does not fit is refused at once.
-    stores = {}
+    stores, made_with = {}, {}
     for split, (settings, dataset_cfg, flip_prob) in splits.items():
         dataset = DATASETS.build(dataset_cfg)
+        settings = {
+            **settings,
+            'images': images_digest(dataset),
+            'weights': weights,
+            'pool': args.pool,
+        }
+        # Where there are no labels of test images, val and test are often the same.
+        twin = next((s for s, made in made_with.items() if made == (settings, flip_prob)), None)
+        if twin and not (args.out / split).exists():
+            (args.out / split).symlink_to(twin, target_is_directory=True)
+        made_with[split] = settings, flip_prob
         _, features = features_of(default_collate([dataset[0]]))
         store = FeatureStore.create(
             args.out / split,
-            {**settings, 'images': images_digest(dataset), 'weights': weights},
+            settings,
             shapes=[[m.shape[1:] for m in maps] for maps in features],
             labels=dataset.get_gt_labels(),
             num_views=2 if flip_prob else 1,
@@ -114,17 +137,12 @@ def main():
                 images, features = features_of(samples)
                 views = [flatten(features)]
                 if flip_prob:
-                    views.append(flatten(as_timesteps(model.backbone(images.flip(-1)))))
+                    views.append(flatten(maps_of(images.flip(-1))))
                 indices = missing[written : written + len(images)]
                 store.write(indices, torch.stack(views, dim=1).cpu().numpy())
                 written += len(images)
                 bar.update(len(images))
     print(f'Cached {", ".join(SPLITS)} in {args.out}')
-
-
-def as_timesteps(features):
-    """A tuple of maps for each timestep, also where there is one."""
-    return (features,) if torch.is_tensor(features[0]) else features
 
 
 if __name__ == '__main__':

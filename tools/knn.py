@@ -1,7 +1,7 @@
 """Classify by nearest neighbours in cached features: no training, top-1 and top-5 accuracy.
 
-Reads what tools/cache_features.py wrote. The maps of all its blocks and timesteps are averaged over
-their cells (or pooled to --pool x --pool) and concatenated.
+Reads what tools/cache_features.py wrote. For each timestep and block, the map is averaged over its
+cells (or pooled to --pool x --pool) and flattened.
 """
 
 import argparse
@@ -35,17 +35,24 @@ def parse_args():
     return parser.parse_args()
 
 
-def pooled(store, pool: int, batch_size: int = 256) -> np.ndarray:
-    """Features of a store, pooled, shape (num_images, dims)."""
-    from mmdiff.classification.feature_cache import flatten, unflatten
-
+def pooled(store, timestep: int, block: int, pool: int, batch_size: int = 256) -> np.ndarray:
+    """Features of a store's timestep and block, by index, pooled, shape (num_images, dims)."""
     rows = []
     for start in range(0, len(store), batch_size):
-        batch = [store.read(i) for i in range(start, min(start + batch_size, len(store)))]
-        features = unflatten(torch.from_numpy(np.stack(batch)).float(), store.shapes)
-        maps = [[F.adaptive_avg_pool2d(m, pool) for m in blocks] for blocks in features]
-        rows.append(flatten(maps).numpy())
-    return np.concatenate(rows)
+        maps = store.read_maps(start, start + batch_size, timestep, block)
+        rows.append(F.adaptive_avg_pool2d(torch.from_numpy(maps).float(), pool).flatten(1))
+    return torch.cat(rows).numpy()
+
+
+def names(store) -> list[list[str]]:
+    """What each timestep's blocks are called."""
+    backbone = store.settings.get('backbone', {})
+    timesteps, blocks = backbone.get('timestep'), backbone.get('blocks')
+    timesteps = [timesteps] if isinstance(timesteps, int) else timesteps
+    # Of other packages' backbones, only the order is known.
+    if not timesteps or not blocks:
+        return [[f'map {i + 1}' for i in range(len(maps))] for maps in store.shapes]
+    return [[f't={t} b={b}' for b in blocks] for t in timesteps]
 
 
 def main():
@@ -70,16 +77,18 @@ def main():
     if not 1 <= args.pool <= smallest:
         raise SystemExit(f'--pool must be from 1 to {smallest}, the smallest map, got {args.pool}')
     num_classes = int(max(train.labels.max(), test.labels.max())) + 1
-    scores = knn_scores(
-        pooled(train, args.pool), train.labels, pooled(test, args.pool), args.k, num_classes
-    )
     topk = [k for k in (1, 5) if k <= num_classes]
-    for k in args.k:
-        accuracy = Accuracy.calculate(
-            torch.from_numpy(scores[k]), torch.from_numpy(test.labels), topk=topk
-        )
-        text = ', '.join(f'top-{n} {a[0].item():.2f}' for n, a in zip(topk, accuracy, strict=True))
-        print(f'k={k}: {text}')
+    for timestep, blocks in enumerate(names(train)):
+        for block, name in enumerate(blocks):
+            features = [pooled(store, timestep, block, args.pool) for store in (train, test)]
+            scores = knn_scores(features[0], train.labels, features[1], args.k, num_classes)
+            for k in args.k:
+                accuracy = Accuracy.calculate(
+                    torch.from_numpy(scores[k]), torch.from_numpy(test.labels), topk=topk
+                )
+                shares = zip(topk, accuracy, strict=True)
+                text = ', '.join(f'top-{n} {share[0].item():.2f}' for n, share in shares)
+                print(f'{name} k={k}: {text}', flush=True)
 
 
 if __name__ == '__main__':

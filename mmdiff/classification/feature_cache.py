@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmpretrain.models import ImageClassifier
@@ -23,6 +24,8 @@ SPLITS = ('train', 'val', 'test')
 DETERMINISTIC = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'PackInputs')
 # What of a data preprocessor's config concerns labels, not images.
 LABELS = ('num_classes', 'to_onehot')
+# What of a store's settings is not in a config, and is checked where it matters.
+NOT_IN_CONFIG = ('weights', 'pool')
 # What of a backbone's config does not change its features in evaluation.
 NO_EFFECT = ('noise', 'frozen', 'with_cp', 'batch_timesteps', 'init_cfg')
 
@@ -48,6 +51,27 @@ def unflatten(rows: Tensor, shapes: Sequence[Sequence[Sequence[int]]]) -> tuple:
     return tuple(
         tuple(next(parts).unflatten(1, tuple(shape)) for shape in blocks) for blocks in shapes
     )
+
+
+def pool_maps(features: Sequence[Sequence[Tensor]], size: int) -> list[list[Tensor]]:
+    """Average maps to ``size`` x ``size`` cells.
+
+    Args:
+        features (Sequence): For each timestep, the maps of its blocks.
+        size (int): Side of the pooled maps.
+
+    Returns:
+        list[list[Tensor]]: The pooled maps.
+
+    Raises:
+        ValueError: If a map is smaller than that.
+    """
+    smallest = min(min(feature.shape[2:]) for maps in features for feature in maps)
+    if not 1 <= size <= smallest:
+        raise ValueError(
+            f'maps can be pooled to a side from 1 to {smallest}, the smallest map, got {size}'
+        )
+    return [[F.adaptive_avg_pool2d(feature, size) for feature in maps] for maps in features]
 
 
 def data_preprocessor(cfg: Config) -> dict:
@@ -157,7 +181,7 @@ class CachedFeatures(torch.utils.data.Dataset):
     def __init__(self, folder: str, dataset: dict, settings: dict, flip_prob: float = 0.0):
         self.store = FeatureStore(folder)
         images = ROOT_DATASETS.build(dataset)
-        found = {k: v for k, v in self.store.settings.items() if k != 'weights'}
+        found = {k: v for k, v in self.store.settings.items() if k not in NOT_IN_CONFIG}
         check_same(folder, found, {**settings, 'images': images_digest(images)})
         self.store.check_complete()
         if flip_prob and self.store.num_views < 2:
@@ -188,7 +212,7 @@ class CachedFeatureClassifier(ImageClassifier):
     Raises:
         ValueError: If the backbone is not frozen.
         FeatureStoreError: If the features were made with other weights than
-            the backbone has.
+            the backbone has, or are pooled otherwise than the head does.
     """
 
     def __init__(self, feature_cache: str, **kwargs):
@@ -207,6 +231,13 @@ class CachedFeatureClassifier(ImageClassifier):
                     f'{self.feature_cache} was made with other weights of the backbone; what '
                     'decides them is backbone.init_cfg, load_from and, without either, '
                     'randomness.seed'
+                )
+            pool = store.settings['pool']
+            if pool is not None and getattr(self.head, 'pool_size', None) != pool:
+                raise FeatureStoreError(
+                    f'{self.feature_cache} has maps pooled to {pool}x{pool}, for heads with '
+                    f'pool_size={pool}, but this is a {type(self.head).__name__} with '
+                    f'pool_size={getattr(self.head, "pool_size", None)}'
                 )
             self._shapes = store.shapes
         features = unflatten(inputs, self._shapes)

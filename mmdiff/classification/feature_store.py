@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
 
 
 class FeatureStoreError(RuntimeError):
@@ -175,6 +175,24 @@ class FeatureStore:
     def read(self, index: int, view: int = 0) -> np.ndarray:
         """Features of an image in a view, shape (row_length, )."""
         return np.array(self._features[index, view])
+
+    def read_maps(self, start: int, stop: int, timestep: int, block: int) -> np.ndarray:
+        """Maps of some images, in their first view.
+
+        Args:
+            start (int): The first image.
+            stop (int): The image after the last one.
+            timestep (int): Which timestep, by index.
+            block (int): Which of its blocks, by index.
+
+        Returns:
+            ndarray: Shape (stop - start, C, H, W).
+        """
+        before = [*self.shapes[:timestep], self.shapes[timestep][:block]]
+        shape = self.shapes[timestep][block]
+        first = self.row_length(before)
+        columns = slice(first, first + self.row_length([[shape]]))
+        return self._features[start:stop, 0, columns].reshape(-1, *shape)
 
 
 def check_same(where: str | Path, found: dict, asked: dict) -> None:

@@ -44,7 +44,8 @@ class PooledHead(ClsHead):
             Tensor: Shape (N, in_channels, pool_size, pool_size).
 
         Raises:
-            ValueError: If there are several maps, or other channels.
+            ValueError: If there are several maps, other channels, or fewer
+                cells than ``pool_size`` x ``pool_size``.
         """
         if len(feats) != 1 or not isinstance(feats[0], Tensor):
             kind = 'maps' if isinstance(feats[0], Tensor) else 'timesteps, as a sequence'
@@ -56,6 +57,11 @@ class PooledHead(ClsHead):
         if feature.shape[1] != self.in_channels:
             raise ValueError(
                 f'the feature has {feature.shape[1]} channels, but in_channels={self.in_channels}'
+            )
+        if min(feature.shape[2:]) < self.pool_size:
+            raise ValueError(
+                f'the feature is {feature.shape[2]}x{feature.shape[3]}, smaller than '
+                f'pool_size={self.pool_size}'
             )
         return F.adaptive_avg_pool2d(feature, self.pool_size)
 
