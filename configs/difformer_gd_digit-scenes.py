@@ -1,14 +1,14 @@
-# DifFormer: three blocks (the middle one, and one of each of two decoder levels) at three
-# timesteps; the rest is as in its base.
+# DifFormer: three blocks (the middle one, and the last residual block of the two coarsest decoder
+# levels) at three timesteps; the rest is as in its base.
 _base_ = './attention_gd_digit-scenes.py'
 model = dict(
-    backbone=dict(timestep=(10, 50, 100), blocks=(9, 12, 14)),
+    backbone=dict(timestep=(10, 50, 100), blocks=(9, 10, 12)),
     head=dict(
         _delete_=True,
         type='mmdiff.DifFormerHead',
         num_classes=10,
-        in_channels=(128, 64, 32),
-        feature_sizes=(8, 16, 32),
+        in_channels=(128, 128, 64),
+        feature_sizes=(8, 8, 16),
         num_timesteps=3,
         embed_dims=128,
         num_heads=4,

@@ -18,8 +18,9 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 
 from mmdiff.classification import FeatureStore, FeatureStoreError, use_feature_cache
-from mmdiff.classification.feature_cache import flatten, split_settings, unflatten
+from mmdiff.classification.feature_cache import flatten, map_names, split_settings, unflatten
 from mmdiff.engine.cli import load_config
+from mmdiff.models import GuidedDiffusionBackbone
 
 CONFIG = 'configs/difformer_gd_digit-scenes.py'
 SHAPES = [[(2, 3, 4), (5, 1, 1)], [(2, 3, 4), (5, 1, 1)]]
@@ -150,6 +151,12 @@ def test_flatten_and_back():
     for blocks, again in zip(features, unflatten(flatten(features), SHAPES), strict=True):
         for a, b in zip(blocks, again, strict=True):
             assert torch.equal(a, b)
+
+
+def test_names_of_maps():
+    backbone = GuidedDiffusionBackbone('adm-64-small', timestep=(5, 9), blocks=3)
+    assert map_names(backbone, [[0], [0]]) == [['t=5 b=3'], ['t=9 b=3']]
+    assert map_names(torch.nn.Identity(), [[0, 0]]) == [['map 1', 'map 2']]
 
 
 def shrink(cfg, scenes, frozen='all'):
@@ -433,6 +440,9 @@ def test_pooled_maps(root, classified_scenes, tmp_path, run):
     run(*command, '--pool=4')
     assert (tmp_path / 'features/test').resolve() == (tmp_path / 'features/val').resolve()
     assert FeatureStore(tmp_path / 'features/train').shapes == [[[64, 4, 4]]]
+    knn = ('python', 'tools/knn.py', tmp_path / 'features', '--k', '3')
+    assert 't=10 b=12 k=3: ' in run(*knn)
+    assert '--pool must be 4, as the cache has it, got 2' in run(*knn, '--pool=2', fails=True)
     through_backbone, _ = train(copy.deepcopy(cfg), tmp_path / 'images')
     use_feature_cache(cfg, tmp_path / 'features')
     from_cache, _ = train(copy.deepcopy(cfg), tmp_path / 'cached')

@@ -108,6 +108,17 @@ def make_nabirds(root):
     return [f'images/{file}' for file in files]
 
 
+def make_imagenet50(root):
+    paths = []
+    (root / 'meta').mkdir()
+    for split, count in (('train', 64274), ('val', 2500)):
+        names = [f'n{i % 50:08d}/{i}.JPEG' for i in range(count)]
+        lines = [f'{name} {i % 50}\n' for i, name in enumerate(names)]
+        (root / f'meta/{split}_50.txt').write_text(''.join(lines))
+        paths += [f'{split}/{name}' for name in names]
+    return paths
+
+
 @pytest.mark.parametrize(
     ('kind', 'make', 'training', 'num_train', 'num_test', 'num_classes', 'name'),
     [
@@ -117,16 +128,19 @@ def make_nabirds(root):
         ('StanfordDogs', make_dogs, 'train', 12000, 8580, 120, 'dog-16'),
         ('Flowers102', make_flowers, 'trainval', 2040, 6149, 102, None),
         ('NABirds', make_nabirds, 'train', 23929, 24633, 555, 'Bird 311'),
+        ('ImageNet50', make_imagenet50, 'train', 64274, 2500, 50, None),
     ],
 )
 def test_fine_grained(kind, make, training, num_train, num_test, num_classes, name, tmp_path):
     paths = make(tmp_path)
     touch(tmp_path, paths)
     root = str(tmp_path)
-    # The fakes' labels go round; those of the cars start anew with each split.
+    evaluation = 'val' if kind == 'ImageNet50' else 'test'
+    # The fakes' labels go round, and in some start anew with each split.
+    anew = kind in ('StanfordCars', 'ImageNet50')
     for split, first, count in (
         (training, 0, num_train),
-        ('test', 0 if kind == 'StanfordCars' else num_train, num_test),
+        (evaluation, 0 if anew else num_train, num_test),
     ):
         data = build(kind, data_root=root, split=split)
         assert len(data) == count
@@ -134,7 +148,7 @@ def test_fine_grained(kind, make, training, num_train, num_test, num_classes, na
         assert name is None or data.CLASSES[16] == name
     (tmp_path / paths[-1]).unlink()
     with pytest.raises(ValueError, match=f'1 of {num_test} images are not there.*{paths[-1]}'):
-        build(kind, data_root=root, split='test')
+        build(kind, data_root=root, split=evaluation)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +156,7 @@ def test_fine_grained(kind, make, training, num_train, num_test, num_classes, na
     [
         ('train_test_split', lambda i: int(i < 5993), '5994 images in its train split, but 5993'),
         ('image_class_labels', lambda i: i % 199 + 1, '200 classes in its train split, but 199'),
-        ('image_class_labels', lambda i: i % 201 + 1, 'the label 200 is not from 0 to 199'),
+        ('image_class_labels', lambda i: i % 201 + 1, 'the label 200 is not one of 200 classes'),
     ],
 )
 def test_other_counts(name, value, message, tmp_path):
@@ -152,11 +166,13 @@ def test_other_counts(name, value, message, tmp_path):
         build('CUB', data_root=str(tmp_path))
 
 
-@pytest.mark.parametrize('kind', ['StanfordDogs', 'NABirds'])
+@pytest.mark.parametrize('kind', ['StanfordDogs', 'NABirds', 'ImageNet50'])
 def test_unknown_split_and_missing_lists(kind, tmp_path):
-    with pytest.raises(ValueError, match=r"split must be one of \['train', 'test'\], got 'val'"):
-        build(kind, data_root=str(tmp_path), split='val')
-    with pytest.raises(FileNotFoundError, match=r'(train_list.mat|images.txt)'):
+    with pytest.raises(
+        ValueError, match=r"split must be one of \['train', '(test|val)'\], got 'all'"
+    ):
+        build(kind, data_root=str(tmp_path), split='all')
+    with pytest.raises(FileNotFoundError, match=r'(train_list.mat|images.txt|train_50.txt)'):
         build(kind, data_root=str(tmp_path))
 
 
@@ -202,7 +218,7 @@ def test_class_folders_and_lists(kind, folders):
         with pytest.raises(ValueError, match=message):
             build(kind, ann_file='list.txt', **kwargs)
     names.write_text('a/1.jpg 0\na/2.jpg 2\n')
-    with pytest.raises(ValueError, match=r'the label 2 is not from 0 to 1'):
+    with pytest.raises(ValueError, match='the label 2 is not one of 2 classes'):
         build(kind, ann_file='list.txt', **{**kwargs, 'classes': ('a', 'b')})
 
     (folders / 'train/c').mkdir()

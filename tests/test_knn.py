@@ -42,9 +42,10 @@ def test_bad_k(k):
 @pytest.mark.slow
 def test_command_line(tmp_path, run):
     """Two classes whose maps point in different directions, but for one test image."""
+    settings = {'maps': [['t=9 b=3']], 'pool': None}
     rng = np.random.default_rng(0)
     for split, labels in (('train', [0, 1] * 10), ('test', [0, 1, 1, 1])):
-        store = FeatureStore.create(tmp_path / split, {}, [[(2, 4, 4)]], labels, num_views=1)
+        store = FeatureStore.create(tmp_path / split, settings, [[(2, 4, 4)]], labels, num_views=1)
         maps = rng.random((len(labels), 2, 4, 4), np.float32) * 0.1
         drawn = np.array(labels)
         if split == 'test':
@@ -52,7 +53,7 @@ def test_command_line(tmp_path, run):
         maps[np.arange(len(labels)), drawn] += 1
         store.write(range(len(labels)), maps.reshape(len(labels), 1, -1))
     printed = run('python', 'tools/knn.py', tmp_path, '--k', '3', '20')
-    assert 'map 1 k=3: ' in printed
+    assert 't=9 b=3 k=3: ' in printed
     assert re.findall(r'k=(\d+): top-1 ([\d.]+)', printed) == [('3', '75.00'), ('20', '75.00')]
     printed = run('python', 'tools/knn.py', tmp_path, '--split=val', fails=True)
     assert 'has no feature store' in printed
@@ -60,7 +61,7 @@ def test_command_line(tmp_path, run):
     assert '--pool must be from 1 to 4, the smallest map, got 5' in printed
 
     store = FeatureStore.create(
-        tmp_path / 'val', {'backbone': {'t': 500}}, [[(2, 4, 4)]], [0], num_views=1
+        tmp_path / 'val', {**settings, 'backbone': {'t': 500}}, [[(2, 4, 4)]], [0], num_views=1
     )
     store.write([0], np.ones((1, 1, 32), np.float32))
     printed = run('python', 'tools/knn.py', tmp_path, '--split=val', '--k', '3', fails=True)

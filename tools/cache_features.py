@@ -78,6 +78,7 @@ def main():
         data_preprocessor,
         flatten,
         images_digest,
+        map_names,
         pool_maps,
         split_settings,
         weights_digest,
@@ -102,8 +103,10 @@ def main():
     stores, made_with = {}, {}
     for split, (settings, dataset_cfg, flip_prob) in splits.items():
         dataset = DATASETS.build(dataset_cfg)
+        _, features = features_of(default_collate([dataset[0]]))
         settings = {
             **settings,
+            'maps': map_names(model.backbone, features),
             'images': images_digest(dataset),
             'weights': weights,
             'pool': args.pool,
@@ -113,7 +116,6 @@ def main():
         if twin and not (args.out / split).exists():
             (args.out / split).symlink_to(twin, target_is_directory=True)
         made_with[split] = settings, flip_prob
-        _, features = features_of(default_collate([dataset[0]]))
         store = FeatureStore.create(
             args.out / split,
             settings,

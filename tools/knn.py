@@ -24,7 +24,7 @@ def parse_args():
     parser.add_argument('cache', type=Path, help='folder that tools/cache_features.py wrote')
     parser.add_argument('--k', type=int, nargs='+', default=[20, 200], help='default: 20 200')
     parser.add_argument(
-        '--pool', type=int, default=1, help='side of the pooled maps (default: %(default)s)'
+        '--pool', type=int, help="side of the pooled maps (default: the cache's, or 1)"
     )
     parser.add_argument(
         '--split',
@@ -42,17 +42,6 @@ def pooled(store, timestep: int, block: int, pool: int, batch_size: int = 256) -
         maps = store.read_maps(start, start + batch_size, timestep, block)
         rows.append(F.adaptive_avg_pool2d(torch.from_numpy(maps).float(), pool).flatten(1))
     return torch.cat(rows).numpy()
-
-
-def names(store) -> list[list[str]]:
-    """What each timestep's blocks are called."""
-    backbone = store.settings.get('backbone', {})
-    timesteps, blocks = backbone.get('timestep'), backbone.get('blocks')
-    timesteps = [timesteps] if isinstance(timesteps, int) else timesteps
-    # Of other packages' backbones, only the order is known.
-    if not timesteps or not blocks:
-        return [[f'map {i + 1}' for i in range(len(maps))] for maps in store.shapes]
-    return [[f't={t} b={b}' for b in blocks] for t in timesteps]
 
 
 def main():
@@ -73,14 +62,19 @@ def main():
         for s in (test, train)
     )
     check_same(test.folder, found, asked)
+    # Pooling what was pooled would give other features than pooling the maps.
+    stored = train.settings['pool']
+    pool = args.pool or stored or 1
     smallest = min(min(shape[1:]) for blocks in train.shapes for shape in blocks)
-    if not 1 <= args.pool <= smallest:
-        raise SystemExit(f'--pool must be from 1 to {smallest}, the smallest map, got {args.pool}')
+    if stored and pool != stored:
+        raise SystemExit(f'--pool must be {stored}, as the cache has it, got {pool}')
+    if not 1 <= pool <= smallest:
+        raise SystemExit(f'--pool must be from 1 to {smallest}, the smallest map, got {pool}')
     num_classes = int(max(train.labels.max(), test.labels.max())) + 1
     topk = [k for k in (1, 5) if k <= num_classes]
-    for timestep, blocks in enumerate(names(train)):
+    for timestep, blocks in enumerate(train.settings['maps']):
         for block, name in enumerate(blocks):
-            features = [pooled(store, timestep, block, args.pool) for store in (train, test)]
+            features = [pooled(store, timestep, block, pool) for store in (train, test)]
             scores = knn_scores(features[0], train.labels, features[1], args.k, num_classes)
             for k in args.k:
                 accuracy = Accuracy.calculate(

@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/attention_diffeed.py',
     '../_base_/datasets/cars.py',
-    '../_base_/schedules/schedule_15e.py',
+    '../_base_/schedules/schedule_15e-b16.py',
     '../_base_/default_runtime_cls-epochs.py',
 ]
 model = dict(head=dict(num_classes=196))

@@ -5,5 +5,5 @@ _base_ = [
     '../_base_/schedules/schedule_28e-finetune.py',
     '../_base_/default_runtime_cls-epochs.py',
 ]
-model = dict(backbone=dict(frozen='none'))
+model = dict(backbone=dict(frozen='none', with_cp=True))
 train_dataloader = dict(batch_size=4)

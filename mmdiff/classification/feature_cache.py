@@ -25,7 +25,7 @@ DETERMINISTIC = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'Pac
 # What of a data preprocessor's config concerns labels, not images.
 LABELS = ('num_classes', 'to_onehot')
 # What of a store's settings is not in a config, and is checked where it matters.
-NOT_IN_CONFIG = ('weights', 'pool')
+NOT_IN_CONFIG = ('weights', 'pool', 'maps')
 # What of a backbone's config does not change its features in evaluation.
 NO_EFFECT = ('noise', 'frozen', 'with_cp', 'batch_timesteps', 'init_cfg')
 
@@ -72,6 +72,22 @@ def pool_maps(features: Sequence[Sequence[Tensor]], size: int) -> list[list[Tens
             f'maps can be pooled to a side from 1 to {smallest}, the smallest map, got {size}'
         )
     return [[F.adaptive_avg_pool2d(feature, size) for feature in maps] for maps in features]
+
+
+def map_names(backbone: nn.Module, shapes: Sequence[Sequence]) -> list[list[str]]:
+    """What the maps of a backbone are called.
+
+    Args:
+        backbone (nn.Module): The backbone.
+        shapes (Sequence[Sequence]): For each timestep, an entry for each map.
+
+    Returns:
+        list[list[str]]: For each timestep, ``'t=90 b=24'`` and the like; or
+        ``'map 1'``, counted, where the backbone knows no timesteps.
+    """
+    if hasattr(backbone, 'timesteps'):
+        return [[f't={t} b={b}' for b in backbone.blocks] for t in backbone.timesteps]
+    return [[f'map {number}' for number, _ in enumerate(maps, start=1)] for maps in shapes]
 
 
 def data_preprocessor(cfg: Config) -> dict:

@@ -192,7 +192,7 @@ class FeatureStore:
         shape = self.shapes[timestep][block]
         first = self.row_length(before)
         columns = slice(first, first + self.row_length([[shape]]))
-        return self._features[start:stop, 0, columns].reshape(-1, *shape)
+        return np.array(self._features[start:stop, 0, columns]).reshape(-1, *shape)
 
 
 def check_same(where: str | Path, found: dict, asked: dict) -> None:

@@ -1,5 +1,5 @@
 from .fine_grained import CUB, FGVCAircraft, Flowers102, NABirds, StanfordCars, StanfordDogs
-from .image_lists import CustomDataset, ImageNet
+from .image_lists import CustomDataset, ImageNet, ImageNet50
 
 __all__ = [
     'CUB',
@@ -7,6 +7,7 @@ __all__ = [
     'FGVCAircraft',
     'Flowers102',
     'ImageNet',
+    'ImageNet50',
     'NABirds',
     'StanfordCars',
     'StanfordDogs',

@@ -1,7 +1,10 @@
 """Checks that a classification data set is whole."""
 
+import math
 import os
 from collections.abc import Mapping
+
+from mmengine.fileio import get_file_backend
 
 
 class CheckedImages:
@@ -33,11 +36,11 @@ class CheckedImages:
         """
         self._check_files(self.data_list)
         labels = {info['gt_label'] for info in self.data_list if 'gt_label' in info}
-        outside = sorted(x for x in labels if x < 0 or (self.CLASSES and x >= len(self.CLASSES)))
+        num_classes = self.NUM_CLASSES or len(self.CLASSES or ()) or math.inf
+        outside = sorted(label for label in labels if not 0 <= label < num_classes)
         if outside:
             raise ValueError(
-                f'{self._origin()}: the label {outside[0]} is not from 0 to '
-                f'{len(self.CLASSES) - 1 if self.CLASSES else "the last class"}'
+                f'{self._origin()}: the label {outside[0]} is not one of {num_classes} classes'
             )
         for what, found, needed in (
             ('images', len(self.data_list), self.NUM_IMAGES.get(getattr(self, 'split', None))),
@@ -71,13 +74,15 @@ class CheckedImages:
     def _check_files(self, data_list):
         if not data_list:
             raise ValueError(f'{self._origin()} has no images')
+        backend = get_file_backend(self.img_prefix, enable_singleton=True)
         folders: dict[str, set[str]] = {}
         missing = []
         for info in data_list:
             folder, name = os.path.split(info['img_path'])
             # One listing of a folder is much faster than asking for each of its files.
             if folder not in folders:
-                folders[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+                names = backend.list_dir_or_file(folder, list_dir=False)
+                folders[folder] = set(names) if backend.isdir(folder) else set()
             if name not in folders[folder]:
                 missing.append(info['img_path'])
         if missing:
@@ -89,3 +94,21 @@ class CheckedImages:
     def _origin(self):
         """Where the images stand, for messages."""
         return self.ann_file or self.img_prefix
+
+
+def check_split(split: str, splits: Mapping[str, int]) -> str:
+    """Refuse a split that a data set does not have.
+
+    Args:
+        split (str): Its name.
+        splits (Mapping[str, int]): Names of those that there are.
+
+    Returns:
+        str: The name.
+
+    Raises:
+        ValueError: If it is another.
+    """
+    if split not in splits:
+        raise ValueError(f'split must be one of {list(splits)}, got {split!r}')
+    return split

@@ -4,11 +4,10 @@ from typing import ClassVar
 
 from mmengine import list_from_file
 from mmpretrain import datasets
-from scipy.io import loadmat
 
 from mmdiff.registry import DATASETS
 
-from .checked import CheckedImages
+from .checked import CheckedImages, check_split
 
 
 @DATASETS.register_module()
@@ -61,9 +60,7 @@ class TrainTestDataset(CheckedImages, datasets.BaseDataset):
     FOLDER: str
 
     def __init__(self, data_root: str, split: str = 'train', **kwargs):
-        if split not in self.NUM_IMAGES:
-            raise ValueError(f'split must be one of {list(self.NUM_IMAGES)}, got {split!r}')
-        self.split = split
+        self.split = check_split(split, self.NUM_IMAGES)
         super().__init__(
             ann_file=self.LIST.format(split=split),
             data_root=data_root,
@@ -103,6 +100,9 @@ class StanfordDogs(TrainTestDataset):
         Returns:
             list[dict]: Path and label of each image.
         """
+        # Only here: the other data sets do without SciPy.
+        from scipy.io import loadmat
+
         lists = loadmat(self.ann_file, simplify_cells=True)
         # MATLAB counts from 1.
         labels = [int(label) - 1 for label in lists['labels']]

@@ -1,11 +1,13 @@
 """Data sets of class folders, or of a list of images and labels."""
 
+from typing import ClassVar
+
 from mmengine import list_from_file
 from mmpretrain import datasets
 
 from mmdiff.registry import DATASETS
 
-from .checked import CheckedImages
+from .checked import CheckedImages, check_split
 
 
 class CheckedLists(CheckedImages):
@@ -63,3 +65,31 @@ class ImageNet(CheckedLists, datasets.ImageNet):
     Raises:
         ValueError: As :class:`CustomDataset`.
     """
+
+
+@DATASETS.register_module()
+class ImageNet50(CheckedLists, datasets.CustomDataset):
+    """50 classes of ImageNet, with the counts of the paper's table 7 checked.
+
+    The lists are ``meta/train_50.txt`` and ``meta/val_50.txt``, as
+    ``tools/dataset_converters/image_list.py`` writes them; the images stand
+    in ``train`` and ``val``.
+
+    Args:
+        data_root (str): Folder of ImageNet.
+        split (str): ``'train'`` or ``'val'``. Defaults to ``'train'``.
+        kwargs: Arguments of MMPretrain's ``CustomDataset``, such as
+            ``pipeline``.
+
+    Raises:
+        ValueError: If ``split`` is another; and as :class:`CustomDataset`.
+    """
+
+    NUM_CLASSES = 50
+    NUM_IMAGES: ClassVar = {'train': 64274, 'val': 2500}
+
+    def __init__(self, data_root: str, split: str = 'train', **kwargs):
+        self.split = check_split(split, self.NUM_IMAGES)
+        super().__init__(
+            data_root=data_root, data_prefix=split, ann_file=f'meta/{split}_50.txt', **kwargs
+        )

@@ -136,7 +136,7 @@ class CNNHead(PooledHead):
     """Pool, two 2x2 convolutions of stride 2 with ReLU, and a linear layer (paper, table 13).
 
     The paper gives the channels and the parameter counts; the kernel, the
-    stride and the pool size are those that reproduce the counts.
+    stride and the pool size are those that reproduce most of the counts.
 
     Args:
         num_classes (int): Number of classes.

@@ -2,12 +2,8 @@
 _base_ = [
     '../_base_/models/linear_gd.py',
     '../_base_/datasets/in1k.py',
-    '../_base_/schedules/schedule_in1k_28e-b16.py',
+    '../_base_/schedules/schedule_in1k_28e-finetune.py',
     '../_base_/default_runtime_cls.py',
 ]
 model = dict(backbone=dict(frozen='none'))
 train_dataloader = dict(batch_size=4)
-# As in schedule_28e-finetune.py.
-optim_wrapper = dict(
-    optimizer=dict(lr=2e-5), paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0)))
-)
