@@ -1,5 +1,6 @@
 """Every config builds, at full size, on PyTorch's meta device."""
 
+import copy
 import re
 from pathlib import Path
 
@@ -26,9 +27,15 @@ PARAMETERS = {
 }
 
 
-def of_scope(scope):
+def of_scope(scope, model_type=None):
     return pytest.mark.parametrize(
-        'cfg', [param for param in CONFIGS if param.values[0].default_scope == scope]
+        'cfg',
+        [
+            param
+            for param in CONFIGS
+            if param.values[0].default_scope == scope
+            and model_type in (None, param.values[0].model.type)
+        ],
     )
 
 
@@ -63,6 +70,8 @@ def check_classes(dataset, num_classes):
 
 def test_every_config_is_tested():
     assert len(PARAMETERS) == 14
+    # Their work dirs have their names.
+    assert len({path.name for path in PATHS}) == len(PATHS)
     scopes = {param.values[0].default_scope for param in CONFIGS}
     assert scopes == {'mmseg', 'mmdet', 'mmpretrain'}
 
@@ -121,7 +130,7 @@ def test_detector_builds_and_its_parts_fit(cfg):
     check_schedule(cfg)
 
 
-@of_scope('mmpretrain')
+@of_scope('mmpretrain', 'ImageClassifier')
 def test_classifier_builds_and_its_parts_fit(cfg):
     crops = [t.crop_size for t in cfg.test_dataloader.dataset.pipeline if 'crop_size' in t]
     size = crops[0] if crops else 64
@@ -140,7 +149,25 @@ def test_classifier_builds_and_its_parts_fit(cfg):
             classes = getattr(dataset, 'METAINFO', {}).get('classes')
             for count in (getattr(dataset, 'NUM_CLASSES', None), classes and len(classes)):
                 assert count in (None, cfg.model.head.num_classes)
+    if 'auto_scale_lr' in cfg:
+        assert cfg.auto_scale_lr.base_batch_size == 4 * cfg.train_dataloader.batch_size
     check_input(cfg)
+    check_schedule(cfg)
+
+
+@of_scope('mmpretrain', 'mmdiff.DenoisingModel')
+def test_diffusion_model_builds(cfg):
+    cfg = copy.deepcopy(cfg)
+    # Autocast knows no meta device.
+    cfg.model.amp_dtype = None
+    with torch.device('meta'):
+        model = build(cfg)
+        size = model.arch.image_size
+        losses = model(torch.zeros(2, 3, size, size), mode='loss')
+    assert losses.keys() == {'loss_simple', 'loss_vlb'}
+    preprocessor = cfg.model.data_preprocessor
+    assert preprocessor.bgr_to_rgb
+    assert preprocessor.mean == preprocessor.std == [127.5] * 3
     check_schedule(cfg)
 
 

@@ -4,19 +4,13 @@ import argparse
 
 from mmengine.runner import Runner
 
-from mmdiff.engine.cli import add_run_arguments, load_run_config
+from mmdiff.engine.cli import add_resume_argument, add_run_arguments, load_training_config
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description='Train a model.')
     add_run_arguments(parser)
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CHECKPOINT',
-        help='go on from a checkpoint, or from the latest one in the work dir',
-    )
+    add_resume_argument(parser)
     parser.add_argument(
         '--feature-cache',
         metavar='DIR',
@@ -27,12 +21,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    cfg = load_run_config(args)
-    if args.amp:
-        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    cfg = load_training_config(args)
     if args.feature_cache:
         # Not before: it needs MMPretrain.
         from mmdiff.classification import use_feature_cache

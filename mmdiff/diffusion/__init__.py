@@ -1,5 +1,6 @@
 from .arch import ARCHITECTURES, Architecture, Block, get_architecture
 from .checkpoint import CheckpointError, load_weights, read_checkpoint
+from .losses import simple_loss, variational_bound
 from .schedule import NUM_TIMESTEPS, alphas_cumprod, betas, fixed_noise, q_sample
 from .unet import UNet
 
@@ -17,4 +18,6 @@ __all__ = [
     'load_weights',
     'q_sample',
     'read_checkpoint',
+    'simple_loss',
+    'variational_bound',
 ]

@@ -45,7 +45,7 @@ def alphas_cumprod(schedule: str) -> torch.Tensor:
 
 
 def q_sample(
-    x_0: torch.Tensor, timestep: int, noise: torch.Tensor | None, schedule: str
+    x_0: torch.Tensor, timestep: int | torch.Tensor, noise: torch.Tensor | None, schedule: str
 ) -> torch.Tensor:
     r"""Noise images to a timestep (paper, eq. 2).
 
@@ -53,7 +53,8 @@ def q_sample(
 
     Args:
         x_0 (Tensor): Images in [-1, 1], shape (N, C, H, W).
-        timestep (int): From 0 to 999, as guided-diffusion counts.
+        timestep (int | Tensor): From 0 to 999, as guided-diffusion counts; one
+            for all images, or one for each, shape (N, ).
         noise (Tensor, optional): Standard normal, of a shape that broadcasts
             to that of ``x_0``. None stands for zeros: the mean of
             :math:`q(x_t | x_0)`.
@@ -62,9 +63,27 @@ def q_sample(
     Returns:
         Tensor: The noised images, in the shape and dtype of ``x_0``.
     """
-    abar = alphas_cumprod(schedule)[timestep].item()
-    x_t = math.sqrt(abar) * x_0
-    return x_t if noise is None else x_t + math.sqrt(1 - abar) * noise
+    abar = alphas_cumprod(schedule)
+    if isinstance(timestep, int):
+        signal, spread = math.sqrt(abar[timestep]), math.sqrt(1 - abar[timestep])
+    else:
+        signal, spread = (at(v, timestep, x_0) for v in (abar.sqrt(), (1 - abar).sqrt()))
+    x_t = signal * x_0
+    return x_t if noise is None else x_t + spread * noise
+
+
+def at(values: torch.Tensor, timesteps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """What each image of a batch has of a schedule.
+
+    Args:
+        values (Tensor): A value for each timestep, shape (1000, ).
+        timesteps (Tensor): The images' timesteps, shape (N, ).
+        like (Tensor): The images.
+
+    Returns:
+        Tensor: Shape (N, 1, 1, 1), in the dtype and on the device of ``like``.
+    """
+    return values.to(timesteps.device)[timesteps].to(like)[:, None, None, None]
 
 
 @lru_cache(maxsize=16)

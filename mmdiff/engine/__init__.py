@@ -1,4 +1,4 @@
 from .distributed import init_cpu_distributed
-from .hooks import ProgressBarHook
+from .hooks import ProgressBarHook, SamplePictureHook, SaveUNetHook
 
-__all__ = ['ProgressBarHook', 'init_cpu_distributed']
+__all__ = ['ProgressBarHook', 'SamplePictureHook', 'SaveUNetHook', 'init_cpu_distributed']

@@ -42,6 +42,21 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+def add_resume_argument(parser: argparse.ArgumentParser) -> None:
+    """Add what a training run has besides.
+
+    Args:
+        parser (ArgumentParser): Gets ``--resume``.
+    """
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint, or from the latest one in the work dir',
+    )
+
+
 def load_config(path: str) -> Config:
     """Read a config, and check that the OpenMMLab packages that it needs are there.
 
@@ -89,4 +104,27 @@ def load_run_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     if args.launcher == 'pytorch' and not torch.cuda.is_available():
         init_cpu_distributed(cfg)
+    return cfg
+
+
+def load_training_config(args: argparse.Namespace) -> Config:
+    """Read the config of a training run, with what the command line overrides.
+
+    Args:
+        args (Namespace): Of a parser that :func:`add_run_arguments` and
+            :func:`add_resume_argument` filled.
+
+    Returns:
+        Config: As of :func:`load_run_config`, also with ``--amp`` and
+        ``--resume``.
+
+    Raises:
+        ImportError: As :func:`load_config`.
+    """
+    cfg = load_run_config(args)
+    if args.amp:
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
     return cfg

@@ -1,4 +1,5 @@
 from .backbones import DifFeedBackbone, GuidedDiffusionBackbone
+from .denoising_model import DenoisingModel
 from .necks import FeatureAdapter
 
-__all__ = ['DifFeedBackbone', 'FeatureAdapter', 'GuidedDiffusionBackbone']
+__all__ = ['DenoisingModel', 'DifFeedBackbone', 'FeatureAdapter', 'GuidedDiffusionBackbone']

@@ -1,4 +1,5 @@
 from .feature_pca import pca_rgb
 from .feature_sheet import draw_feature_sheet
+from .image_grid import draw_image_grid
 
-__all__ = ['draw_feature_sheet', 'pca_rgb']
+__all__ = ['draw_feature_sheet', 'draw_image_grid', 'pca_rgb']

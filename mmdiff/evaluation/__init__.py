@@ -1,0 +1,3 @@
+from .noise_error import NoiseError
+
+__all__ = ['NoiseError']

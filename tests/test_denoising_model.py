@@ -1,0 +1,100 @@
+"""The diffusion model to be trained, its metric and its hooks."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from guided_diffusion.unet import UNetModel
+from mmengine.registry import MODELS
+
+from mmdiff.diffusion import UNet, get_architecture, load_weights, read_checkpoint
+from mmdiff.engine import SaveUNetHook
+from mmdiff.evaluation import NoiseError
+
+PREPROCESSOR = dict(type='ImgDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True)
+TINY = dict(
+    image_size=16,
+    model_channels=32,
+    channel_mult=(1, 1),
+    num_res_blocks=1,
+    attention_resolutions=(),
+)
+
+
+def build(**changes):
+    torch.manual_seed(0)
+    cfg = dict(type='mmdiff.DenoisingModel', arch=TINY, data_preprocessor=PREPROCESSOR)
+    return MODELS.build({**cfg, **changes})
+
+
+@pytest.mark.parametrize('learn_sigma', [True, False])
+@pytest.mark.parametrize('amp_dtype', [None, 'bfloat16'])
+def test_one_step_lowers_the_loss(learn_sigma, amp_dtype):
+    model = build(arch=dict(TINY, learn_sigma=learn_sigma), amp_dtype=amp_dtype)
+    images = torch.rand(16, 3, 16, 16) * 2 - 1
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+
+    def losses():
+        torch.manual_seed(1)
+        return model(images, mode='loss')
+
+    first = losses()
+    assert set(first) == {'loss_simple', 'loss_vlb'} if learn_sigma else {'loss_simple'}
+    # The last layer starts at zero: it predicts none of the noise.
+    assert first['loss_simple'].item() == pytest.approx(1, abs=0.05)
+    sum(first.values()).backward()
+    optimizer.step()
+    assert sum(losses().values()) < sum(first.values())
+
+
+def test_errors_in_evaluation_repeat_and_go_into_the_metric():
+    model = build().eval()
+    images = torch.rand(40, 3, 16, 16) * 2 - 1
+    results = model(images, mode='predict')
+    torch.manual_seed(5)
+    assert results == model(images, mode='predict')
+    metric = NoiseError()
+    metric.process({}, results)
+    computed = metric.compute_metrics(metric.results)
+    errors = [result['error'] for result in results]
+    assert computed['mean'] == pytest.approx(sum(errors) / 40)
+    late = [result['error'] for result in results if result['timestep'] >= 750]
+    assert computed['t750-999'] == pytest.approx(sum(late) / len(late))
+    assert metric.compute_metrics([(300, 0.5)]) == {'mean': 0.5, 't250-499': 0.5}
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'float16'])
+def test_the_saved_unet_loads_here_and_in_guided_diffusion(dtype, tmp_path):
+    model = build()
+    # What EMAHook would have put there.
+    state_dict = {key: value + 0.01 for key, value in model.state_dict().items()}
+    hook = SaveUNetHook(dtype)
+    hook.before_save_checkpoint(SimpleNamespace(work_dir=tmp_path), {'state_dict': state_dict})
+    assert [path.name for path in tmp_path.iterdir()] == ['unet.pt']
+    saved = read_checkpoint(tmp_path / 'unet.pt')
+    assert {value.dtype for value in saved.values()} == {getattr(torch, dtype)}
+    ours = UNet(get_architecture(TINY)).eval()
+    assert load_weights(ours, saved, 'unet.pt') == []
+    theirs = UNetModel(
+        image_size=16, in_channels=3, model_channels=32, out_channels=6, num_res_blocks=1,
+        attention_resolutions=[], channel_mult=(1, 1), num_heads=4, use_scale_shift_norm=True,
+        resblock_updown=True,
+    ).eval()  # fmt: skip
+    theirs.load_state_dict(torch.load(tmp_path / 'unet.pt', weights_only=True))
+    x_t, timesteps = torch.randn(2, 3, 16, 16), torch.tensor([3, 500])
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x_t, timesteps), theirs(x_t, timesteps))
+
+
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (lambda: build(arch=dict(TINY, num_classes=10)), 'not be class-conditional, got num_cla'),
+        (lambda: build(amp_dtype='float16'), "amp_dtype must be None or 'bfloat16', got 'float16'"),
+        (lambda: build()(torch.zeros(1, 3, 16, 16), mode='x'), "mode must be 'loss', .* got 'x'"),
+        (lambda: SaveUNetHook('int8'), "dtype must be 'float32' or 'float16', got 'int8'"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

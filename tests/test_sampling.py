@@ -1,0 +1,60 @@
+"""Drawing images, against guided-diffusion's samplers."""
+
+import pytest
+import torch
+from guided_diffusion.script_util import create_gaussian_diffusion
+from test_diffusion_losses import ARCH
+from test_diffusion_unet import reference_unet, with_weights_of
+
+from mmdiff.diffusion import Architecture
+from mmdiff.diffusion.sampling import sample
+
+
+@pytest.mark.parametrize('learn_sigma', [True, False])
+def test_ddim_equals_guided_diffusion(learn_sigma):
+    """All 1000 steps: guided-diffusion spaces fewer ones otherwise than diffusers."""
+    arch = Architecture(learn_sigma=learn_sigma, **ARCH)
+    reference = reference_unet(arch)
+    diffusion = create_gaussian_diffusion(learn_sigma=learn_sigma)
+    noise = torch.randn(2, 3, 16, 16, generator=torch.Generator('cpu').manual_seed(3))
+    expected = diffusion.ddim_sample_loop(reference, noise.shape, noise=noise, eta=0.0)
+    images = sample(with_weights_of(reference, arch).eval(), 2, num_steps=1000, seed=3)
+    torch.testing.assert_close(images, expected.clamp(-1, 1), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize('learn_sigma', [True, False])
+def test_one_ancestral_step_equals_guided_diffusion(learn_sigma):
+    """The last one, which adds no noise."""
+    arch = Architecture(learn_sigma=learn_sigma, **ARCH)
+    reference = reference_unet(arch)
+    unet = with_weights_of(reference, arch).eval()
+    diffusion = create_gaussian_diffusion(learn_sigma=learn_sigma)
+    for seed in (0, 1):
+        images = sample(unet, 2, num_steps=1, sampler='ddpm', seed=seed)
+        noise = torch.randn(2, 3, 16, 16, generator=torch.Generator('cpu').manual_seed(seed))
+        step = diffusion.p_mean_variance(reference, noise, torch.zeros(2, dtype=torch.long))
+        torch.testing.assert_close(images, step['mean'].clamp(-1, 1), rtol=0, atol=1e-4)
+
+
+def test_samples_repeat_and_depend_on_the_seed():
+    unet = with_weights_of(reference_unet(Architecture(**ARCH)), Architecture(**ARCH)).eval()
+    for sampler in ('ddim', 'ddpm'):
+        images = sample(unet, 3, 4, sampler, seed=0)
+        assert images.shape == (3, 3, 16, 16)
+        assert images.abs().max() <= 1
+        assert torch.equal(images, sample(unet, 3, 4, sampler, seed=0))
+        assert not torch.equal(images, sample(unet, 3, 4, sampler, seed=1))
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(sampler='euler'), "sampler must be one of ddim, ddpm, got 'euler'"),
+        (dict(num_steps=0), 'num_steps must be from 1 to 1000, got 0'),
+        (dict(num_steps=1001), 'num_steps must be from 1 to 1000, got 1001'),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    unet = with_weights_of(reference_unet(Architecture(**ARCH)), Architecture(**ARCH))
+    with pytest.raises(ValueError, match=message):
+        sample(unet, 1, **arguments)

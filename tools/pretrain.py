@@ -1,0 +1,30 @@
+"""Train a diffusion model on images, without labels, for the backbones to start from.
+
+Besides checkpoints, the work dir gets unet.pt (the averaged weights, in guided-diffusion's format),
+and pictures of samples.
+"""
+
+import argparse
+
+from mmengine.runner import Runner
+
+from mmdiff.engine.cli import add_resume_argument, add_run_arguments, load_training_config
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_run_arguments(parser)
+    add_resume_argument(parser)
+    return parser.parse_args()
+
+
+def main():
+    cfg = load_training_config(parse_args())
+    Runner.from_cfg(cfg).train()
+    print(f'The U-Net: {cfg.work_dir}/unet.pt')
+
+
+if __name__ == '__main__':
+    main()
