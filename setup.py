@@ -62,7 +62,8 @@ if __name__ == '__main__':
         # No OpenMMLab distribution: see mmdiff/stack.py.
         install_requires=requirements('runtime'),
         extras_require={
-            name: requirements(name) for name in ('det', 'cls', 'pretrain', 'examples', 'test', 'bench')
+            name: requirements(name)
+            for name in ('det', 'cls', 'pretrain', 'examples', 'test', 'bench')
         },
         zip_safe=False,
     )

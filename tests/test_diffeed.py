@@ -91,7 +91,7 @@ def test_equals_two_full_passes(strategy, frozen, size):
     unet = reference_unet(arch).requires_grad_(frozen == 'none')
     model = diffeed(unet.state_dict(), feedback=strategy, frozen=frozen, noise='none').train()
     x_0, _ = x_and_timesteps(*size)
-    x_t, t = model._noised(x_0, 90), torch.tensor([90, 90])
+    x_t, t = model.noised(x_0, 90), torch.tensor([90, 90])
     layers = dict(model.feedback.named_parameters())
 
     theirs = reference_features(unet, layers, TARGETS_SMALL[strategy], x_t, t, model.blocks)

@@ -442,7 +442,9 @@ def test_pooled_maps(root, classified_scenes, tmp_path, run):
     assert FeatureStore(tmp_path / 'features/train').shapes == [[[64, 4, 4]]]
     knn = ('python', 'tools/knn.py', tmp_path / 'features', '--k', '3')
     assert 't=10 b=12 k=3: ' in run(*knn)
-    assert '--pool must be 4, as the cache has it, got 2' in run(*knn, '--pool=2', fails=True)
+    assert 't=10 b=12 k=3: ' in run(*knn, '--pool=2')
+    printed = run(*knn, '--pool=3', fails=True)
+    assert 'pool must divide 4, to which the cache is pooled, got 3' in printed
     through_backbone, _ = train(copy.deepcopy(cfg), tmp_path / 'images')
     use_feature_cache(cfg, tmp_path / 'features')
     from_cache, _ = train(copy.deepcopy(cfg), tmp_path / 'cached')
@@ -451,5 +453,5 @@ def test_pooled_maps(root, classified_scenes, tmp_path, run):
     with pytest.raises(FeatureStoreError, match=r'pooled to 4x4, .*LinearHead with pool_size=2'):
         train(cfg, tmp_path / 'other')
     assert 'pool: has 4, asked for None' in run(*command, fails=True)
-    printed = run(*command[:-1], tmp_path / 'other', '--pool=17', fails=True)
-    assert 'a side from 1 to 16, the smallest map, got 17' in printed
+    printed = run(*command[:-1], tmp_path / 'other', '--pool=3', fails=True)
+    assert 'a side that divides theirs, 16x16, got 3' in printed

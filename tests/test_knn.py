@@ -58,7 +58,7 @@ def test_command_line(tmp_path, run):
     printed = run('python', 'tools/knn.py', tmp_path, '--split=val', fails=True)
     assert 'has no feature store' in printed
     printed = run('python', 'tools/knn.py', tmp_path, '--pool=5', fails=True)
-    assert '--pool must be from 1 to 4, the smallest map, got 5' in printed
+    assert 'pool must be from 1 to 4, the smallest map, got 5' in printed
 
     store = FeatureStore.create(
         tmp_path / 'val', {**settings, 'backbone': {'t': 500}}, [[(2, 4, 4)]], [0], num_views=1

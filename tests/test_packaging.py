@@ -61,7 +61,7 @@ def test_wheel_has_configs_and_tools_and_no_openmmlab_dependency(clone, tmp_path
     assert any('torch' in line for line in required)
     assert not [line for line in required if 'onedl' in line or ' mm' in line]
     extras = {line.split(': ')[1] for line in lines if line.startswith('Provides-Extra')}
-    assert {'det', 'cls', 'test', 'bench'} <= extras
+    assert {'det', 'cls', 'pretrain', 'test', 'bench'} <= extras
 
     # The installed package finds the tested set without the clone.
     target = tmp_path / 'site'

@@ -64,13 +64,15 @@ def pool_maps(features: Sequence[Sequence[Tensor]], size: int) -> list[list[Tens
         list[list[Tensor]]: The pooled maps.
 
     Raises:
-        ValueError: If a map is smaller than that.
+        ValueError: If it does not divide a map's sides.
     """
-    smallest = min(min(feature.shape[2:]) for maps in features for feature in maps)
-    if not 1 <= size <= smallest:
-        raise ValueError(
-            f'maps can be pooled to a side from 1 to {smallest}, the smallest map, got {size}'
-        )
+    # So that pooling further is pooling the maps.
+    for feature in (feature for maps in features for feature in maps):
+        if size < 1 or any(side % size for side in feature.shape[2:]):
+            raise ValueError(
+                f'maps can be pooled to a side that divides theirs, {feature.shape[2]}x'
+                f'{feature.shape[3]}, got {size}'
+            )
     return [[F.adaptive_avg_pool2d(feature, size) for feature in maps] for maps in features]
 
 

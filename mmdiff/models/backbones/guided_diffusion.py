@@ -225,7 +225,7 @@ class GuidedDiffusionBackbone(BaseModule):
         if x_0.dim() != 4 or x_0.shape[1] != 3:
             raise ValueError(f'x_0 must have shape (N, 3, H, W), got {tuple(x_0.shape)}')
         padded = self._pad(x_0)
-        x_t = [self._noised(padded, t) for t in self.timesteps]
+        x_t = [self.noised(padded, t) for t in self.timesteps]
         own_precision = (
             nullcontext()
             if self.amp_dtype is None
@@ -260,7 +260,17 @@ class GuidedDiffusionBackbone(BaseModule):
             x_0 = F.pad(x_0, (0, -width % stride, 0, -height % stride), mode='replicate')
         return x_0
 
-    def _noised(self, x_0: Tensor, timestep: int) -> Tensor:
+    def noised(self, x_0: Tensor, timestep: int) -> Tensor:
+        """Images noised as :meth:`forward` does it.
+
+        Args:
+            x_0 (Tensor): RGB images in [-1, 1], shape (N, 3, H, W).
+            timestep (int): The timestep, from 0 to 999.
+
+        Returns:
+            Tensor: Shape (N * ensemble_size, 3, H, W), the draws of an image
+            side by side.
+        """
         n, (_, *size) = self.ensemble_size, x_0.shape
         # Image after image, each with its draws side by side.
         x_0 = x_0.repeat_interleave(n, dim=0)

@@ -1,0 +1,4 @@
+from .cka import MinibatchCKA
+from .linear_probe import linear_probe_accuracy
+
+__all__ = ['MinibatchCKA', 'linear_probe_accuracy']
