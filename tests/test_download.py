@@ -1,5 +1,6 @@
-"""Checkpoints that are named by a URL."""
+"""Checkpoints that are named by a URL, or come with mmdiff."""
 
+import pytest
 import torch
 
 from mmdiff.utils import local_file
@@ -25,3 +26,8 @@ def test_path_stays(monkeypatch):
     monkeypatch.setenv('HOME', '/home/me')
     assert local_file('a/b.pt') == 'a/b.pt'
     assert local_file('~/b.pt') == '/home/me/b.pt'
+
+
+def test_shipped_checkpoint_that_is_not_there():
+    with pytest.raises(FileNotFoundError, match=r'mmdiff has no checkpoint adm\.pt; it has '):
+        local_file('mmdiff::adm.pt')

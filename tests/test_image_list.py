@@ -42,6 +42,13 @@ def test_a_share_of_each_class(listing):
     assert len(set(lines)) == 7
 
 
+def test_the_rest(listing, tmp_path):
+    lines = listing('--fraction=0.75', '--rest', tmp_path / 'rest.txt')
+    rest = [tuple(line.split()) for line in (tmp_path / 'rest.txt').read_text().splitlines()]
+    assert not set(lines) & set(rest)
+    assert sorted(lines + rest) == sorted(listing())
+
+
 def test_a_list_of_images(listing, tmp_path):
     names = tmp_path / 'names.txt'
     names.write_text('n01_3.JPEG\n\nn03/n03_1.JPEG\n')

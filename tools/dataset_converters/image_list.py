@@ -34,6 +34,12 @@ def parse_args():
     some.add_argument(
         '--fraction', type=fraction, help='take this share of each class, at least one image'
     )
+    parser.add_argument(
+        '--rest',
+        type=Path,
+        metavar='FILE',
+        help='write the other images of the listed classes there, with the same labels',
+    )
     parser.add_argument('--seed', type=int, default=0, help='of --fraction (default: %(default)s)')
     return parser.parse_args()
 
@@ -104,21 +110,30 @@ def sampled(images, share, seed):
     return chosen
 
 
-def main():
-    args = parse_args()
-    images = find_images(args.folder, words(args.classes) if args.classes else None)
-    if args.images:
-        images = listed(images, words(args.images), args.images)
-    elif args.fraction:
-        images = sampled(images, args.fraction, args.seed)
+def write_list(path, images):
+    """A line `class/name.jpg label` for each image."""
     lines = [
         f'{name}/{image} {label}\n'
         for label, (name, found) in enumerate(images.items())
         for image in found
     ]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(''.join(lines))
-    print(f'Wrote {len(lines)} images of {len(images)} classes to {args.out}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(''.join(lines))
+    print(f'Wrote {len(lines)} images of {len(images)} classes to {path}')
+
+
+def main():
+    args = parse_args()
+    images = find_images(args.folder, words(args.classes) if args.classes else None)
+    chosen = images
+    if args.images:
+        chosen = listed(images, words(args.images), args.images)
+    elif args.fraction:
+        chosen = sampled(images, args.fraction, args.seed)
+    write_list(args.out, chosen)
+    if args.rest:
+        rest = {name: sorted(set(images[name]) - set(found)) for name, found in chosen.items()}
+        write_list(args.rest, rest)
 
 
 if __name__ == '__main__':
