@@ -1,4 +1,4 @@
-# The diffusion model that the other *_digit-scenes.py configs start from: an hour on two CPU cores.
+# A small diffusion model of digit scenes: an hour on two CPU cores.
 _base_ = ['./_base_/datasets/digit_scenes_images.py', './_base_/default_runtime_pretrain.py']
 model = dict(
     type='mmdiff.DenoisingModel',

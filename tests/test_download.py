@@ -1,6 +1,5 @@
-"""Checkpoints that are named by a URL, or come with mmdiff."""
+"""Checkpoints that are named by a URL."""
 
-import pytest
 import torch
 
 from mmdiff.utils import local_file
@@ -26,8 +25,3 @@ def test_path_stays(monkeypatch):
     monkeypatch.setenv('HOME', '/home/me')
     assert local_file('a/b.pt') == 'a/b.pt'
     assert local_file('~/b.pt') == '/home/me/b.pt'
-
-
-def test_shipped_checkpoint_that_is_not_there():
-    with pytest.raises(FileNotFoundError, match=r'mmdiff has no checkpoint adm\.pt; it has '):
-        local_file('mmdiff::adm.pt')
