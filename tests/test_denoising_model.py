@@ -69,7 +69,8 @@ def test_the_saved_unet_loads_here_and_in_guided_diffusion(dtype, tmp_path):
     # What EMAHook would have put there.
     state_dict = {key: value + 0.01 for key, value in model.state_dict().items()}
     hook = SaveUNetHook(dtype)
-    hook.before_save_checkpoint(SimpleNamespace(work_dir=tmp_path), {'state_dict': state_dict})
+    checkpoint = {'state_dict': state_dict, 'meta': {'iter': 250}}
+    hook.before_save_checkpoint(SimpleNamespace(work_dir=tmp_path), checkpoint)
     assert [path.name for path in tmp_path.iterdir()] == ['unet.pt']
     saved = read_checkpoint(tmp_path / 'unet.pt')
     assert {value.dtype for value in saved.values()} == {getattr(torch, dtype)}
@@ -86,6 +87,19 @@ def test_the_saved_unet_loads_here_and_in_guided_diffusion(dtype, tmp_path):
         torch.testing.assert_close(ours(x_t, timesteps), theirs(x_t, timesteps))
 
 
+def test_unets_over_training_time_are_kept(tmp_path):
+    hook = SaveUNetHook(keep_every=500)
+    for iteration in (250, 500, 750, 1000):
+        state_dict = {'unet.iteration': torch.tensor(iteration)}
+        checkpoint = {'state_dict': state_dict, 'meta': {'iter': iteration}}
+        hook.before_save_checkpoint(SimpleNamespace(work_dir=tmp_path), checkpoint)
+    found = {
+        path.name: int(torch.load(path, weights_only=True)['iteration'])
+        for path in tmp_path.iterdir()
+    }
+    assert found == {'unet.pt': 1000, 'unet_iter_500.pt': 500, 'unet_iter_1000.pt': 1000}
+
+
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
@@ -93,6 +107,7 @@ def test_the_saved_unet_loads_here_and_in_guided_diffusion(dtype, tmp_path):
         (lambda: build(amp_dtype='float16'), "amp_dtype must be None or 'bfloat16', got 'float16'"),
         (lambda: build()(torch.zeros(1, 3, 16, 16), mode='x'), "mode must be 'loss', .* got 'x'"),
         (lambda: SaveUNetHook('int8'), "dtype must be 'float32' or 'float16', got 'int8'"),
+        (lambda: SaveUNetHook(keep_every=0), 'keep_every must be None or at least 1, got 0'),
     ],
 )
 def test_bad_arguments(make, message):
