@@ -11,6 +11,7 @@ from .feature_store import FeatureStore, check_same
 
 # What of the settings may differ between the splits of a cache.
 OF_A_SPLIT = ('images', 'pipeline')
+IMAGES_AT_ONCE = 256
 
 
 def open_splits(cache: str | Path, splits: Sequence[str]) -> list[FeatureStore]:
@@ -64,9 +65,7 @@ def check_pool(store: FeatureStore, pool: int | None) -> int:
     return pool
 
 
-def pooled_maps(
-    store: FeatureStore, timestep: int, block: int, pool: int, batch_size: int = 256
-) -> np.ndarray:
+def pooled_maps(store: FeatureStore, timestep: int, block: int, pool: int) -> np.ndarray:
     """Maps of all images, pooled and flattened.
 
     Args:
@@ -74,7 +73,6 @@ def pooled_maps(
         timestep (int): Which timestep, by index.
         block (int): Which of its blocks, by index.
         pool (int): Side of the pooled maps.
-        batch_size (int): Images read at once. Defaults to 256.
 
     Returns:
         ndarray: Shape (num_images, C * pool * pool), float32.
@@ -84,7 +82,7 @@ def pooled_maps(
     """
     check_pool(store, pool)
     rows = []
-    for start in range(0, len(store), batch_size):
-        maps = store.read_maps(start, start + batch_size, timestep, block)
+    for start in range(0, len(store), IMAGES_AT_ONCE):
+        maps = store.read_maps(start, start + IMAGES_AT_ONCE, timestep, block)
         rows.append(F.adaptive_avg_pool2d(torch.from_numpy(maps).float(), pool).flatten(1))
     return torch.cat(rows).numpy()
