@@ -1,5 +1,8 @@
 """PCA colours and the picture sheet."""
 
+import json
+import runpy
+
 import numpy as np
 import torch
 from PIL import Image
@@ -41,3 +44,28 @@ def test_sheet(tmp_path):
     draw_feature_sheet(path, rows, ['a', 'b'])
     width, height = Image.open(path).size
     assert height > width > 100
+
+
+def curve_log(work_dir, start, lines):
+    """A part of a run's log, as MMEngine writes it."""
+    path = work_dir / start / 'vis_data/scalars.json'
+    path.parent.mkdir(parents=True)
+    path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+
+
+def test_curves_of_a_resumed_run(tmp_path, run, root):
+    curve_log(tmp_path / 'run', '1', [{'loss': 4.0, 'step': 1}, {'loss': 3.0, 'step': 2}])
+    curve_log(tmp_path / 'run', '2', [{'loss': 2.0, 'step': 2}, {'error': 1.0, 'step': 3}])
+    namespace = runpy.run_path(str(root / 'tools/analysis_tools/plot_curves.py'))
+    scalars = namespace['read_scalars'](tmp_path / 'run')
+    assert scalars['loss'] == {1: 4.0, 2: 2.0}
+    assert scalars['error'] == {3: 1.0}
+
+    command = ('python', 'tools/analysis_tools/plot_curves.py', tmp_path / 'curves.png')
+    run(*command, tmp_path / 'run', '--keys', 'loss', 'error', '--log')
+    width, height = Image.open(tmp_path / 'curves.png').size
+    assert width > 2 * height
+    printed = run(*command, tmp_path / 'run', '--keys', 'accuracy', fails=True)
+    assert 'run logged no accuracy, but loss, step, error' in printed
+    printed = run(*command, tmp_path, fails=True)
+    assert 'has no */vis_data/scalars.json' in printed

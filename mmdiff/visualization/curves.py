@@ -1,0 +1,37 @@
+"""Values over iterations as pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+
+def draw_curves(
+    path: str | Path,
+    curves: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
+    log: bool = False,
+) -> None:
+    """Draw lines in axes side by side, and save them.
+
+    Args:
+        path (str | Path): PNG file to write.
+        curves (Mapping): For each axes' title, the lines by name; a line is a
+            sequence of (iteration, value).
+        log (bool): Whether the y axes are logarithmic. Defaults to False.
+    """
+    figure = Figure(figsize=(4.5 * len(curves), 3), layout='constrained')
+    grid = figure.subplots(1, len(curves), squeeze=False)[0]
+    for axes, (title, lines) in zip(grid, curves.items(), strict=True):
+        for name, points in lines.items():
+            axes.plot(
+                *zip(*points, strict=True), label=name, marker='.' if len(points) < 20 else ''
+            )
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel('iteration')
+        axes.grid(alpha=0.3)
+        if log:
+            axes.set_yscale('log')
+        if len(lines) > 1:
+            axes.legend(fontsize=8)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
