@@ -46,7 +46,8 @@ class DenoisingModel(BaseModel):
             raise ValueError(
                 f'arch must not be class-conditional, got num_classes={self.arch.num_classes}'
             )
-        self.unet = UNet(self.arch)
+        # Convolutions and group norm are faster in this layout.
+        self.unet = UNet(self.arch).to(memory_format=torch.channels_last)
         self.amp_dtype = amp_dtype
 
     def forward(
@@ -83,7 +84,7 @@ class DenoisingModel(BaseModel):
             torch.autocast(x_t.device.type, torch.bfloat16) if self.amp_dtype else nullcontext()
         )
         with precision:
-            output = self.unet(x_t, timesteps)
+            output = self.unet(x_t.to(memory_format=torch.channels_last), timesteps)
         return output.float()
 
     def _loss(self, x_0):
