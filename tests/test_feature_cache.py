@@ -56,8 +56,8 @@ def test_maps_of_one_block(tmp_path):
     for timestep in range(2):
         for block in range(2):
             whole = expected[timestep][block].numpy()
-            assert (store.read_maps(0, 9, timestep, block) == whole).all()
-            assert (store.read_maps(1, 2, timestep, block) == whole[1:2]).all()
+            assert (store.read_maps(slice(9), timestep, block) == whole).all()
+            assert (store.read_maps(slice(1, 8, 3), timestep, block) == whole[1:8:3]).all()
 
 
 def test_a_row_that_is_half_written_is_missing(tmp_path):
@@ -440,11 +440,11 @@ def test_pooled_maps(root, classified_scenes, tmp_path, run):
     run(*command, '--pool=4')
     assert (tmp_path / 'features/test').resolve() == (tmp_path / 'features/val').resolve()
     assert FeatureStore(tmp_path / 'features/train').shapes == [[[64, 4, 4]]]
-    knn = ('python', 'tools/knn.py', tmp_path / 'features', '--k', '3')
-    assert 't=10 b=12 k=3: ' in run(*knn)
-    assert 't=10 b=12 k=3: ' in run(*knn, '--pool=2')
+    knn = ('python', 'tools/knn.py', tmp_path / 'features', tmp_path / 'knn', '--k', '3')
+    assert 'at b=12, t=10, k=3' in run(*knn)
+    assert 'at b=12, t=10, k=3' in run(*knn, '--pool=2')
     printed = run(*knn, '--pool=3', fails=True)
-    assert 'pool must divide 4, to which the cache is pooled, got 3' in printed
+    assert 'pool must be one of 1, 2, 4 for this cache, got 3' in printed
     through_backbone, _ = train(copy.deepcopy(cfg), tmp_path / 'images')
     use_feature_cache(cfg, tmp_path / 'features')
     from_cache, _ = train(copy.deepcopy(cfg), tmp_path / 'cached')

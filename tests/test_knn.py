@@ -1,6 +1,6 @@
 """k-nearest-neighbour classification, against a plain search."""
 
-import re
+import csv
 
 import numpy as np
 import pytest
@@ -52,17 +52,20 @@ def test_command_line(tmp_path, run):
             drawn[3] = 0
         maps[np.arange(len(labels)), drawn] += 1
         store.write(range(len(labels)), maps.reshape(len(labels), 1, -1))
-    printed = run('python', 'tools/knn.py', tmp_path, '--k', '3', '20')
-    assert 't=9 b=3 k=3: ' in printed
-    assert re.findall(r'k=(\d+): top-1 ([\d.]+)', printed) == [('3', '75.00'), ('20', '75.00')]
-    printed = run('python', 'tools/knn.py', tmp_path, '--split=val', fails=True)
+    command = ('python', 'tools/knn.py', tmp_path, tmp_path / 'out')
+    assert 'Best: 75.00 % at b=3, t=9, k=3' in run(*command, '--k', '3', '20')
+    rows = list(csv.DictReader((tmp_path / 'out/knn.csv').open()))
+    assert [(row['k'], row['top-1']) for row in rows] == [('3', '75.00'), ('20', '75.00')]
+    assert {row['block'] + row['timestep'] for row in rows} == {'b=3t=9'}
+    assert (tmp_path / 'out/knn.png').is_file()
+    printed = run(*command, '--split=val', fails=True)
     assert 'has no feature store' in printed
-    printed = run('python', 'tools/knn.py', tmp_path, '--pool=5', fails=True)
-    assert 'pool must be from 1 to 4, the smallest map, got 5' in printed
+    printed = run(*command, '--pool=5', fails=True)
+    assert 'pool must be one of 1, 2, 3, 4 for this cache, got 5' in printed
 
     store = FeatureStore.create(
         tmp_path / 'val', {**settings, 'backbone': {'t': 500}}, [[(2, 4, 4)]], [0], num_views=1
     )
     store.write([0], np.ones((1, 1, 32), np.float32))
-    printed = run('python', 'tools/knn.py', tmp_path, '--split=val', '--k', '3', fails=True)
+    printed = run(*command, '--split=val', '--k', '3', fails=True)
     assert 'backbone.t: has 500, asked for None' in printed

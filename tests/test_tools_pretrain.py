@@ -45,6 +45,10 @@ def test_pretrain_resume_and_sample(root, digit_scenes, tmp_path, run):
     assert (work_dir / 'last_checkpoint').read_text().endswith('iter_4.pth')
     second = read_checkpoint(work_dir / 'unet.pt')
     assert not torch.equal(first['out.2.bias'], second['out.2.bias'])
+    # Raw and averaged weights, data, noise and timesteps go on where they were.
+    run(*command[:-1], tmp_path / 'whole', '--cfg-options', *options(digit_scenes, 4))
+    undisturbed = read_checkpoint(tmp_path / 'whole/unet.pt')
+    assert all(torch.equal(value, undisturbed[key]) for key, value in second.items())
     # The averaged weights, which the whole checkpoint has as its model's.
     whole = torch.load(work_dir / 'iter_4.pth', weights_only=False)
     averaged, raw = whole['state_dict'], whole['ema_state_dict']
@@ -63,3 +67,14 @@ def test_pretrain_resume_and_sample(root, digit_scenes, tmp_path, run):
     assert Image.open(picture).size == (3 * 66 + 2, 2 * 66 + 2)
     printed = run('python', 'tools/sample.py', 'adm-64', work_dir / 'unet.pt', picture, fails=True)
     assert 'adm-64 is class-conditional' in printed
+
+
+def test_distributed_pretraining(digit_scenes, tmp_path, run):
+    printed = run(
+        'python', '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=29511',
+        'tools/pretrain.py', CONFIG, '--launcher', 'pytorch', '--work-dir', tmp_path,
+        '--cfg-options', *options(digit_scenes, 2),
+    )  # fmt: skip
+    assert 'Iter(train) [2/2]' in printed
+    assert 'out.2.bias' in read_checkpoint(tmp_path / 'unet.pt')
+    assert [path.name for path in (tmp_path / 'samples').iterdir()] == ['iter_2.png']

@@ -1,13 +1,17 @@
 """Classify by nearest neighbours in cached features: no training, top-1 and top-5 accuracy.
 
 Reads what tools/cache_features.py wrote. For each timestep and block, the map is averaged over its
-cells (or pooled to --pool x --pool) and flattened.
+cells (or pooled to --pool x --pool) and flattened. Writes OUT/knn.csv and, of the top-1 accuracy,
+OUT/knn.png (paper, table 9).
 """
 
 import argparse
+import csv
 from pathlib import Path
 
+import numpy as np
 import torch
+from tqdm import tqdm
 
 from mmdiff import stack
 
@@ -17,6 +21,7 @@ def parse_args():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('cache', type=Path, help='folder that tools/cache_features.py wrote')
+    parser.add_argument('out', type=Path, help='folder to write')
     parser.add_argument('--k', type=int, nargs='+', default=[20, 200], help='default: 20 200')
     parser.add_argument(
         '--pool', type=int, help="side of the pooled maps (default: the cache's, or 1)"
@@ -35,24 +40,39 @@ def main():
     stack.require('mmpretrain')
     from mmpretrain.evaluation import Accuracy
 
-    from mmdiff.classification.cached_maps import check_pool, open_splits, pooled_maps
+    from mmdiff.classification.cached_maps import check_pool, grid_of, open_splits, pooled_maps
     from mmdiff.classification.knn import knn_scores
+    from mmdiff.visualization import draw_heat_maps
 
     train, test = open_splits(args.cache, ('train', args.split))
     pool = check_pool(train, args.pool)
+    blocks, timesteps = grid_of(train)
     num_classes = int(max(train.labels.max(), test.labels.max())) + 1
     topk = [k for k in (1, 5) if k <= num_classes]
-    for timestep, blocks in enumerate(train.settings['maps']):
-        for block, name in enumerate(blocks):
-            features = [pooled_maps(store, timestep, block, pool) for store in (train, test)]
-            scores = knn_scores(features[0], train.labels, features[1], args.k, num_classes)
-            for k in args.k:
-                accuracy = Accuracy.calculate(
-                    torch.from_numpy(scores[k]), torch.from_numpy(test.labels), topk=topk
-                )
-                shares = zip(topk, accuracy, strict=True)
-                text = ', '.join(f'top-{n} {share[0].item():.2f}' for n, share in shares)
-                print(f'{name} k={k}: {text}', flush=True)
+    accuracy = np.zeros((len(args.k), len(blocks), len(timesteps), len(topk)))
+    for block, timestep in tqdm(list(np.ndindex(len(blocks), len(timesteps)))):
+        features = [pooled_maps(store, timestep, block, pool) for store in (train, test)]
+        scores = knn_scores(features[0], train.labels, features[1], args.k, num_classes)
+        for row, k in enumerate(args.k):
+            shares = Accuracy.calculate(
+                torch.from_numpy(scores[k]), torch.from_numpy(test.labels), topk=topk
+            )
+            accuracy[row, block, timestep] = [share[0].item() for share in shares]
+    args.out.mkdir(parents=True, exist_ok=True)
+    with (args.out / 'knn.csv').open('w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(['k', 'block', 'timestep', *(f'top-{n}' for n in topk)])
+        for row, block, timestep in np.ndindex(accuracy.shape[:3]):
+            values = [f'{value:.2f}' for value in accuracy[row, block, timestep]]
+            writer.writerow([args.k[row], blocks[block], timesteps[timestep], *values])
+    draw_heat_maps(
+        args.out / 'knn.png', accuracy[..., 0], [f'k={k}' for k in args.k], blocks, timesteps
+    )
+    row, block, timestep = np.unravel_index(accuracy[..., 0].argmax(), accuracy.shape[:3])
+    print(
+        f'Best: {accuracy[row, block, timestep, 0]:.2f} % at {blocks[block]}, '
+        f'{timesteps[timestep]}, k={args.k[row]}. Wrote {args.out}/knn.csv and .png'
+    )
 
 
 if __name__ == '__main__':

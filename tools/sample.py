@@ -22,7 +22,9 @@ def parse_args():
     parser.add_argument('out', help='PNG file to write')
     parser.add_argument('--num', type=int, default=16, help='images (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=16, help='default: %(default)s')
-    parser.add_argument('--steps', type=int, default=50, help='default: %(default)s')
+    parser.add_argument(
+        '--steps', type=int, default=50, help='a divisor of 1000 (default: %(default)s)'
+    )
     parser.add_argument(
         '--sampler',
         choices=['ddim', 'ddpm'],
@@ -30,7 +32,13 @@ def parse_args():
         help='ddpm is ancestral, and wants more steps (default: %(default)s)',
     )
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
-    return parser.parse_args()
+    args = parser.parse_args()
+    for name in ('num', 'batch_size'):
+        if getattr(args, name) < 1:
+            parser.error(
+                f'--{name.replace("_", "-")} must be at least 1, got {getattr(args, name)}'
+            )
+    return args
 
 
 def main():
@@ -43,9 +51,10 @@ def main():
         raise SystemExit(f'arch: {args.arch} is class-conditional, which sampling does not do')
     load_weights(unet, read_checkpoint(local_file(args.checkpoint)), args.checkpoint)
     unet = unet.to(get_device()).eval()
+    generator = torch.Generator('cpu').manual_seed(args.seed)
     images = [
-        sample(unet, min(args.batch_size, args.num - done), args.steps, args.sampler, args.seed + i)
-        for i, done in enumerate(range(0, args.num, args.batch_size))
+        sample(unet, min(args.batch_size, args.num - done), args.steps, args.sampler, generator)
+        for done in range(0, args.num, args.batch_size)
     ]
     draw_image_grid(args.out, torch.cat(images).cpu())
     print(f'Wrote {args.num} images to {args.out}')

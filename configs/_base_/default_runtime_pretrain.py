@@ -3,9 +3,11 @@ _base_ = './default_runtime.py'
 default_scope = 'mmpretrain'
 custom_imports = dict(imports=['mmdiff.classification'])
 visualizer = dict(type='Visualizer')
+default_hooks = dict(iteration_seed=dict(type='mmdiff.IterationSeedHook'))
 custom_hooks = [
     dict(type='mmdiff.ProgressBarHook'),
-    dict(type='EMAHook', momentum=1e-4),
+    # The average over about the last tenth of the run so far, at most 10,000 iterations.
+    dict(type='EMAHook', ema_type='MomentumAnnealingEMA', momentum=1e-4, gamma=10),
     dict(type='mmdiff.SaveUNetHook'),
     dict(type='mmdiff.SamplePictureHook'),
 ]

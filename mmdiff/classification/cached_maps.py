@@ -52,17 +52,46 @@ def check_pool(store: FeatureStore, pool: int | None) -> int:
         int: The side.
 
     Raises:
-        ValueError: If it is more than a map's side, or does not divide the
-            side that the cache was pooled to.
+        ValueError: If :func:`pools_of` does not have it.
+    """
+    pool = pool if pool is not None else store.settings['pool'] or 1
+    if pool not in pools_of(store):
+        raise ValueError(
+            f'pool must be one of {", ".join(map(str, pools_of(store)))} for this cache, got {pool}'
+        )
+    return pool
+
+
+def pools_of(store: FeatureStore) -> list[int]:
+    """The sides to which the maps of a store can be pooled.
+
+    Args:
+        store (FeatureStore): The store.
+
+    Returns:
+        list[int]: From 1 to the smallest map's side, or the divisors of the
+        side that the cache was pooled to.
     """
     stored = store.settings['pool']
-    pool = pool if pool is not None else stored or 1
     smallest = min(min(shape[1:]) for blocks in store.shapes for shape in blocks)
-    if not 1 <= pool <= smallest:
-        raise ValueError(f'pool must be from 1 to {smallest}, the smallest map, got {pool}')
-    if stored and stored % pool:
-        raise ValueError(f'pool must divide {stored}, to which the cache is pooled, got {pool}')
-    return pool
+    return [side for side in range(1, smallest + 1) if not stored or stored % side == 0]
+
+
+def grid_of(store: FeatureStore) -> tuple[list[str], list[str]]:
+    """The blocks and the timesteps of a store, for the axes of a table.
+
+    Args:
+        store (FeatureStore): The store.
+
+    Returns:
+        tuple[list[str], list[str]]: Such as ``['b=19', 'b=24']`` and
+        ``['t=90', 't=150']``; or ``['map 1']`` and ``['']``, of a backbone
+        that knows no timesteps.
+    """
+    names = store.settings['maps']
+    if not names[0][0].startswith('t='):
+        return names[0], ['']
+    return [name.split()[1] for name in names[0]], [maps[0].split()[0] for maps in names]
 
 
 def pooled_maps(store: FeatureStore, timestep: int, block: int, pool: int) -> np.ndarray:
@@ -83,6 +112,6 @@ def pooled_maps(store: FeatureStore, timestep: int, block: int, pool: int) -> np
     check_pool(store, pool)
     rows = []
     for start in range(0, len(store), IMAGES_AT_ONCE):
-        maps = store.read_maps(start, start + IMAGES_AT_ONCE, timestep, block)
+        maps = store.read_maps(slice(start, start + IMAGES_AT_ONCE), timestep, block)
         rows.append(F.adaptive_avg_pool2d(torch.from_numpy(maps).float(), pool).flatten(1))
     return torch.cat(rows).numpy()

@@ -176,23 +176,22 @@ class FeatureStore:
         """Features of an image in a view, shape (row_length, )."""
         return np.array(self._features[index, view])
 
-    def read_maps(self, start: int, stop: int, timestep: int, block: int) -> np.ndarray:
+    def read_maps(self, images: slice, timestep: int, block: int) -> np.ndarray:
         """Maps of some images, in their first view.
 
         Args:
-            start (int): The first image.
-            stop (int): The image after the last one.
+            images (slice): Which images.
             timestep (int): Which timestep, by index.
             block (int): Which of its blocks, by index.
 
         Returns:
-            ndarray: Shape (stop - start, C, H, W).
+            ndarray: Shape (N, C, H, W).
         """
         before = [*self.shapes[:timestep], self.shapes[timestep][:block]]
         shape = self.shapes[timestep][block]
         first = self.row_length(before)
         columns = slice(first, first + self.row_length([[shape]]))
-        return np.array(self._features[start:stop, 0, columns]).reshape(-1, *shape)
+        return np.array(self._features[images, 0, columns]).reshape(-1, *shape)
 
 
 def check_same(where: str | Path, found: dict, asked: dict) -> None:

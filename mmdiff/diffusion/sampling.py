@@ -1,7 +1,11 @@
 """Drawing images from a diffusion model, with the schedulers of diffusers."""
 
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
+
+try:
+    from diffusers import DDIMScheduler, DDPMScheduler
+except ImportError as error:
+    raise ImportError('drawing samples needs diffusers: pip install -e .[pretrain]') from error
 
 from .schedule import NUM_TIMESTEPS, betas
 from .unet import UNet
@@ -15,7 +19,7 @@ def sample(
     num_images: int,
     num_steps: int = 50,
     sampler: str = 'ddim',
-    seed: int = 0,
+    generator: torch.Generator | None = None,
 ) -> torch.Tensor:
     """Draw images.
 
@@ -23,10 +27,11 @@ def sample(
         unet (UNet): A whole U-Net, in evaluation mode, that is not
             class-conditional.
         num_images (int): How many.
-        num_steps (int): Denoising steps, from 1 to 1000. Defaults to 50.
+        num_steps (int): Denoising steps, a divisor of 1000. Defaults to 50.
         sampler (str): ``'ddim'``, deterministic once the first noise is
             drawn, or ``'ddpm'``, ancestral. Defaults to ``'ddim'``.
-        seed (int): Seed of the noise, drawn on the CPU. Defaults to 0.
+        generator (torch.Generator, optional): Draws the noise, on the CPU.
+            Defaults to None: one of seed 0.
 
     Returns:
         Tensor: RGB images in [-1, 1], shape (num_images, 3, image_size,
@@ -37,12 +42,14 @@ def sample(
     """
     if sampler not in SAMPLERS:
         raise ValueError(f'sampler must be one of {", ".join(SAMPLERS)}, got {sampler!r}')
-    if not 1 <= num_steps <= NUM_TIMESTEPS:
-        raise ValueError(f'num_steps must be from 1 to {NUM_TIMESTEPS}, got {num_steps}')
+    # Others would not begin at pure noise.
+    if num_steps < 1 or NUM_TIMESTEPS % num_steps:
+        raise ValueError(f'num_steps must divide {NUM_TIMESTEPS}, got {num_steps}')
     arch = unet.arch
     kwargs = dict(
         num_train_timesteps=NUM_TIMESTEPS,
         trained_betas=betas(arch.noise_schedule).numpy(),
+        timestep_spacing='trailing',
         clip_sample=True,
     )
     step_kwargs = {}
@@ -54,7 +61,7 @@ def sample(
         variance = 'learned_range' if arch.learn_sigma else 'fixed_small'
         scheduler = DDPMScheduler(variance_type=variance, **kwargs)
     scheduler.set_timesteps(num_steps)
-    generator = torch.Generator('cpu').manual_seed(seed)
+    generator = generator or torch.Generator('cpu').manual_seed(0)
     device = next(unet.parameters()).device
     shape = (num_images, 3, arch.image_size, arch.image_size)
     x_t = torch.randn(shape, generator=generator).to(device)

@@ -1,4 +1,10 @@
 from .distributed import init_cpu_distributed
-from .hooks import ProgressBarHook, SamplePictureHook, SaveUNetHook
+from .hooks import IterationSeedHook, ProgressBarHook, SamplePictureHook, SaveUNetHook
 
-__all__ = ['ProgressBarHook', 'SamplePictureHook', 'SaveUNetHook', 'init_cpu_distributed']
+__all__ = [
+    'IterationSeedHook',
+    'ProgressBarHook',
+    'SamplePictureHook',
+    'SaveUNetHook',
+    'init_cpu_distributed',
+]

@@ -56,7 +56,8 @@ class DenoisingModel(BaseModel):
         """Losses in training, errors in evaluation.
 
         Args:
-            inputs (Tensor): RGB images in [-1, 1], shape (N, 3, H, W).
+            inputs (Tensor): RGB images in [-1, 1] of the architecture's size,
+                shape (N, 3, image_size, image_size).
             data_samples (list, optional): Not used: images need no labels.
             mode (str): ``'loss'``, ``'predict'``, or ``'tensor'``, which is
                 the U-Net's output at t=0.
@@ -69,8 +70,15 @@ class DenoisingModel(BaseModel):
             only on the place in the batch.
 
         Raises:
-            ValueError: If ``mode`` is another.
+            ValueError: If ``mode`` is another, or the images are of another
+                size.
         """
+        size = self.arch.image_size
+        if inputs.shape[1:] != (3, size, size):
+            raise ValueError(
+                f'inputs must have shape (N, 3, {size}, {size}), got {tuple(inputs.shape)}: resize '
+                "and crop in the data set's pipeline, or name another arch"
+            )
         if mode == 'tensor':
             return self._denoise(inputs, inputs.new_zeros(len(inputs), dtype=torch.long))
         if mode == 'loss':

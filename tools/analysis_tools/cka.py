@@ -31,10 +31,10 @@ def parse_args():
     return parser.parse_args()
 
 
-def maps(store, start: int, stop: int) -> list[np.ndarray]:
+def maps(store, images: slice) -> list[np.ndarray]:
     """Each map of some images, flattened."""
     return [
-        store.read_maps(start, stop, timestep, block).reshape(stop - start, -1)
+        store.read_maps(images, timestep, block).reshape(len(store.labels[images]), -1)
         for timestep, shapes in enumerate(store.shapes)
         for block in range(len(shapes))
     ]
@@ -53,10 +53,13 @@ def main():
         raise SystemExit(f'columns: {args.columns} is of other images than {args.rows}')
     names = [[name for maps in s.settings['maps'] for name in maps] for s in stores]
     cka = MinibatchCKA(*map(len, names))
-    # A batch that is cut short at the end would weigh as much as a whole one.
+    # Images often stand class by class, and a batch should have all classes. One that is cut short
+    # would weigh as much as a whole one.
     size = min(args.batch_size, len(stores[0]))
-    for start in tqdm(range(0, len(stores[0]) - size + 1, size)):
-        cka.add(*(maps(store, start, start + size) for store in stores))
+    num_batches = len(stores[0]) // size
+    for first in tqdm(range(num_batches)):
+        images = slice(first, size * num_batches, num_batches)
+        cka.add(*(maps(store, images) for store in stores))
     table = cka.value()
     args.out.mkdir(parents=True, exist_ok=True)
     with (args.out / 'cka.csv').open('w', newline='') as file:

@@ -41,6 +41,7 @@ def main():
     init_cfg = None
     if args.checkpoint != 'random':
         init_cfg = dict(type='Pretrained', checkpoint=args.checkpoint)
+    torch.manual_seed(0)
     backbone = GuidedDiffusionBackbone(
         args.arch, timestep=args.timesteps, blocks=args.blocks, init_cfg=init_cfg
     )

@@ -21,7 +21,10 @@ def parse_args():
     parser.add_argument('cache', type=Path, help='folder that tools/cache_features.py wrote')
     parser.add_argument('out', type=Path, help='folder to write')
     parser.add_argument(
-        '--pools', type=int, nargs='+', default=[1, 2, 4], help='sides of the pooled maps'
+        '--pools',
+        type=int,
+        nargs='+',
+        help='sides of the pooled maps (default: those of 1, 2, 4 that the cache has)',
     )
     parser.add_argument(
         '--split',
@@ -36,18 +39,23 @@ def main():
     args = parse_args()
     stack.require('mmpretrain')
     from mmdiff.analysis import linear_probe_accuracy
-    from mmdiff.classification.cached_maps import check_pool, open_splits, pooled_maps
+    from mmdiff.classification.cached_maps import (
+        check_pool,
+        grid_of,
+        open_splits,
+        pooled_maps,
+        pools_of,
+    )
     from mmdiff.visualization import draw_heat_maps
 
     train, test = open_splits(args.cache, ('train', args.split))
-    for pool in args.pools:
+    pools = args.pools or [pool for pool in (1, 2, 4) if pool in pools_of(train)]
+    for pool in pools:
         check_pool(train, pool)
-    names = train.settings['maps']
-    timesteps = [maps[0].split()[0] for maps in names]
-    blocks = [name.split()[-1] for name in names[0]]
-    accuracy = np.zeros((len(args.pools), len(blocks), len(timesteps)))
+    blocks, timesteps = grid_of(train)
+    accuracy = np.zeros((len(pools), len(blocks), len(timesteps)))
     for pool, block, timestep in tqdm(list(np.ndindex(accuracy.shape))):
-        features = [pooled_maps(s, timestep, block, args.pools[pool]) for s in (train, test)]
+        features = [pooled_maps(s, timestep, block, pools[pool]) for s in (train, test)]
         accuracy[pool, block, timestep] = linear_probe_accuracy(
             features[0], train.labels, features[1], test.labels
         )
@@ -56,18 +64,18 @@ def main():
         writer = csv.writer(file)
         writer.writerow(['pool', 'block', 'timestep', 'accuracy'])
         for (pool, block, timestep), value in np.ndenumerate(accuracy):
-            writer.writerow([args.pools[pool], blocks[block], timesteps[timestep], f'{value:.2f}'])
+            writer.writerow([pools[pool], blocks[block], timesteps[timestep], f'{value:.2f}'])
     draw_heat_maps(
         args.out / 'probe_grid.png',
         accuracy,
-        [f'pooled to {p}x{p}' for p in args.pools],
+        [f'pooled to {p}x{p}' for p in pools],
         blocks,
         timesteps,
     )
     best = np.unravel_index(accuracy.argmax(), accuracy.shape)
     print(
         f'Best: {accuracy[best]:.2f} % at {blocks[best[1]]}, {timesteps[best[2]]}, pool '
-        f'{args.pools[best[0]]}. Wrote {args.out}/probe_grid.csv and .png'
+        f'{pools[best[0]]}. Wrote {args.out}/probe_grid.csv and .png'
     )
 
 

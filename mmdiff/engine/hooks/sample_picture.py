@@ -27,6 +27,19 @@ class SamplePictureHook(Hook):
         self.num_images = num_images
         self.num_steps = num_steps
 
+    def before_run(self, runner) -> None:
+        """Import what draws, so that a run without it stops here and not at a validation.
+
+        Args:
+            runner (Runner): Not used.
+
+        Raises:
+            ImportError: If diffusers is not installed.
+        """
+        from mmdiff.diffusion.sampling import sample
+
+        self._sample = sample
+
     @master_only
     def after_val_epoch(self, runner, metrics: dict[str, float] | None = None) -> None:
         """Draw a picture.
@@ -35,9 +48,8 @@ class SamplePictureHook(Hook):
             runner (Runner): Has the model.
             metrics (dict, optional): Not used.
         """
-        from mmdiff.diffusion.sampling import sample
         from mmdiff.visualization import draw_image_grid
 
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        images = sample(model.unet, self.num_images, self.num_steps)
+        images = self._sample(model.unet, self.num_images, self.num_steps)
         draw_image_grid(Path(runner.work_dir) / f'samples/iter_{runner.iter}.png', images)
