@@ -263,11 +263,26 @@ ARCHITECTURES: dict[str, Architecture] = {
     # lsun_bedroom.pt, lsun_cat.pt and lsun_horse.pt. For
     # lsun_horse_nodropout.pt take 'adm-256-uncond'.
     'adm-256-lsun': _variant(_ADM_256, dropout=0.1),
-    # Not published: small enough to train on a CPU, for examples and tests.
+    # Not published: to be trained on one GPU (medium) or on a CPU (small) in less than an hour.
+    'adm-64-medium': Architecture(
+        image_size=64,
+        model_channels=128,
+        channel_mult=(1, 2, 3, 4),
+        attention_resolutions=(16, 8),
+        num_head_channels=64,
+    ),
     'adm-64-small': Architecture(
         image_size=64,
         model_channels=32,
         channel_mult=(1, 1, 2, 4),
+        num_res_blocks=1,
+        attention_resolutions=(8,),
+        num_head_channels=32,
+    ),
+    'adm-32-small': Architecture(
+        image_size=32,
+        model_channels=32,
+        channel_mult=(1, 2, 4),
         num_res_blocks=1,
         attention_resolutions=(8,),
         num_head_channels=32,

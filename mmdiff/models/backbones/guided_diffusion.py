@@ -41,11 +41,10 @@ class GuidedDiffusionBackbone(BaseModule):
     cropped back.
 
     Args:
-        arch (str | dict): Name of an architecture, one of ``adm-64``,
-            ``adm-128``, ``adm-256``, ``adm-256-uncond``, ``adm-512``,
-            ``adm-256-lsun`` and ``adm-64-small``, or the fields of
-            :class:`mmdiff.diffusion.Architecture`.
-            Defaults to ``'adm-256-uncond'``, the paper's.
+        arch (str | dict): Name of an architecture, one of
+            :data:`mmdiff.diffusion.ARCHITECTURES`, or the fields of
+            :class:`mmdiff.diffusion.Architecture`. Defaults to
+            ``'adm-256-uncond'``, the paper's.
         timestep (int | Sequence[int]): Timestep t of the noised image, from 0
             to 999, or several, whose features are all returned (for DifFormer,
             section 3.2). Defaults to 90, the paper's for segmentation
@@ -82,7 +81,8 @@ class GuidedDiffusionBackbone(BaseModule):
             returns float32. None follows the surrounding autocast, such as
             ``--amp`` sets. Defaults to None.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``
-            with the path or URL of a guided-diffusion checkpoint, and
+            with the path or URL of a guided-diffusion checkpoint, or
+            ``mmdiff://NAME`` for one that comes with mmdiff, and
             ``prefix='backbone.unet.'`` to take the U-Net from a segmentor's
             or detector's. Defaults to None: random weights.
 

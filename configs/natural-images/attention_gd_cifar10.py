@@ -1,0 +1,13 @@
+# The Attention head; the rest is as in its base.
+_base_ = './linear_gd_cifar10.py'
+model = dict(
+    head=dict(
+        _delete_=True,
+        type='mmdiff.AttentionHead',
+        num_classes=10,
+        in_channels=128,
+        feature_size=8,
+        embed_dims=128,
+        num_heads=4,
+    )
+)

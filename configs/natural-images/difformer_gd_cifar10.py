@@ -1,0 +1,17 @@
+# DifFormer: the middle block and the last of each of the two coarsest decoder levels, at three
+# timesteps; the rest is as in its base.
+_base_ = './linear_gd_cifar10.py'
+model = dict(
+    backbone=dict(timestep=(10, 30, 90), blocks=(7, 8, 10)),
+    head=dict(
+        _delete_=True,
+        type='mmdiff.DifFormerHead',
+        num_classes=10,
+        in_channels=(128, 128, 64),
+        feature_sizes=(8, 8, 16),
+        pool_size=8,
+        num_timesteps=3,
+        embed_dims=128,
+        num_heads=4,
+    ),
+)

@@ -1,0 +1,30 @@
+# A linear probe of a small diffusion model of CIFAR-10: minutes on two CPU cores.
+_base_ = [
+    '../_base_/models/classifier_gd-small.py',
+    '../_base_/datasets/cifar10.py',
+    '../_base_/default_runtime_cls.py',
+]
+model = dict(
+    backbone=dict(
+        arch='adm-32-small',
+        timestep=30,
+        # The first decoder block: 8x8, 128 channels.
+        blocks=(8,),
+        frozen='all',
+        init_cfg=dict(
+            type='Pretrained', checkpoint='work_dirs/pretrain_adm-32-small_cifar10/unet.pt'
+        ),
+    ),
+    head=dict(type='mmdiff.LinearHead', num_classes=10, in_channels=128, pool_size=4),
+)
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=1400),
+]
+# Two epochs.
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=1400, val_interval=1400)
+val_cfg = dict()
+test_cfg = dict()
+default_hooks = dict(checkpoint=dict(interval=200))
+randomness = dict(seed=0)
