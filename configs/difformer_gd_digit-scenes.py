@@ -2,7 +2,7 @@
 # levels) at three timesteps; the rest is as in its base.
 _base_ = './attention_gd_digit-scenes.py'
 model = dict(
-    backbone=dict(timestep=(10, 50, 100), blocks=(9, 10, 12)),
+    backbone=dict(timestep=(150, 300, 500), blocks=(9, 10, 12)),
     head=dict(
         _delete_=True,
         type='mmdiff.DifFormerHead',

@@ -1,7 +1,12 @@
-"""Checkpoints that are named by a URL."""
+"""Checkpoints that are named by a URL, or come with mmdiff."""
 
+from pathlib import Path
+
+import pytest
 import torch
 
+from mmdiff.diffusion import read_checkpoint
+from mmdiff.models import GuidedDiffusionBackbone
 from mmdiff.utils import local_file
 
 
@@ -25,3 +30,20 @@ def test_path_stays(monkeypatch):
     monkeypatch.setenv('HOME', '/home/me')
     assert local_file('a/b.pt') == 'a/b.pt'
     assert local_file('~/b.pt') == '/home/me/b.pt'
+
+
+def test_shipped_checkpoint():
+    model = GuidedDiffusionBackbone(
+        'adm-64-small',
+        timestep=50,
+        blocks=(12,),
+        init_cfg=dict(type='Pretrained', checkpoint='mmdiff://adm-64-small_digit-scenes.pt'),
+    )
+    model.init_weights()
+    path = local_file('mmdiff://adm-64-small_digit-scenes.pt')
+    assert Path(path).stat().st_size < 10e6
+    weights = read_checkpoint(path)
+    assert all(w.isfinite().all() and w.dtype == torch.float16 for w in weights.values())
+    assert torch.equal(model.unet.time_embed[0].weight, weights['time_embed.0.weight'].float())
+    with pytest.raises(FileNotFoundError, match=r'has no checkpoint adm\.pt; it has adm-64-small'):
+        local_file('mmdiff://adm.pt')

@@ -33,6 +33,16 @@ def test_each_feature_its_own_level():
         torch.testing.assert_close(level, resized)
 
 
+def test_several_timesteps_are_concatenated():
+    neck = FeatureAdapter(in_channels=[4, 6], in_strides=[2, 4], out_channels=3, out_strides=(4, 8))
+    timesteps = [[torch.randn(1, 2, 8, 8), torch.randn(1, 3, 4, 4)] for _ in range(2)]
+    together = [torch.cat(maps, dim=1) for maps in zip(*timesteps, strict=True)]
+    for level, expected in zip(neck(timesteps), neck(together), strict=True):
+        assert torch.equal(level, expected)
+    with pytest.raises(ValueError, match=r'features have \(2, 3\) channels'):
+        neck(timesteps[:1])
+
+
 def test_levels_of_a_detector():
     """As FPN's and ViTDet's: a 3x3 convolution and norm on each level, and one level more."""
     torch.manual_seed(0)

@@ -297,10 +297,10 @@ def test_a_killed_run_goes_on(flipping_config, cache, root, tmp_path, environmen
 @pytest.mark.slow
 def test_a_cache_of_other_settings_or_weights_is_refused(root, classified_scenes, cache, tmp_path):
     cfg = config(root, classified_scenes)
-    cfg.model.backbone.timestep = (10, 50, 200)
+    cfg.model.backbone.timestep = (150, 300, 400)
     use_feature_cache(cfg, cache)
     with pytest.raises(
-        FeatureStoreError, match=r'timestep: has \[10, 50, 100\], asked for \[10, 50, 200\]'
+        FeatureStoreError, match=r'timestep: has \[150, 300, 500\], asked for \[150, 300, 400\]'
     ):
         train(cfg, tmp_path / 'timestep')
 
@@ -441,8 +441,8 @@ def test_pooled_maps(root, classified_scenes, tmp_path, run):
     assert (tmp_path / 'features/test').resolve() == (tmp_path / 'features/val').resolve()
     assert FeatureStore(tmp_path / 'features/train').shapes == [[[64, 4, 4]]]
     knn = ('python', 'tools/knn.py', tmp_path / 'features', tmp_path / 'knn', '--k', '3')
-    assert 'at b=12, t=10, k=3' in run(*knn)
-    assert 'at b=12, t=10, k=3' in run(*knn, '--pool=2')
+    assert 'at b=12, t=500, k=3' in run(*knn)
+    assert 'at b=12, t=500, k=3' in run(*knn, '--pool=2')
     printed = run(*knn, '--pool=3', fails=True)
     assert 'pool must be one of 1, 2, 4 for this cache, got 3' in printed
     through_backbone, _ = train(copy.deepcopy(cfg), tmp_path / 'images')

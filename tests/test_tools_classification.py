@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 CONFIGS = [
     path
     for path in sorted((Path(__file__).parent.parent / 'configs').glob('*_digit-scenes.py'))
-    if Config.fromfile(path).model.type == 'ImageClassifier'
+    if Config.fromfile(path).model.get('head')
 ]
 
 

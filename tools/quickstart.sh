@@ -1,22 +1,20 @@
 #!/usr/bin/env bash
-# From a fresh clone to a trained and tested model, on a CPU, in minutes.
+# From a fresh clone to trained and tested models, on a CPU, in minutes.
 #
-# Usage: tools/quickstart.sh [CONFIG]
-# Sets up, makes digit scenes, trains UperNet (or what another *_digit-scenes.py config says) on a
-# small diffusion U-Net, tests it on digits that it never saw, and draws a picture sheet. A run that
-# was killed goes on where it was.
+# Usage: tools/quickstart.sh [CONFIG ...]
+# Sets up, makes digit scenes, trains UperNet on the frozen features of a small diffusion U-Net,
+# pretrained and, for comparison, at random weights (or what other *_digit-scenes.py configs say),
+# tests on digits that it never saw, and draws a picture sheet. A run that was killed goes on where
+# it was.
 set -euo pipefail
-config=${1:-configs/upernet_gd_digit-scenes.py}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-case $config in
+if [ $# = 0 ]; then
+    set -- configs/upernet_gd-random_digit-scenes.py configs/upernet_gd_digit-scenes.py
+fi
+case $* in
     *mask-rcnn*) . tools/setup_env.sh --detection ;;
     *) . tools/setup_env.sh '' ;;
 esac
-
-work_dir=work_dirs/$(basename "$config" .py)
-log=$work_dir/quickstart.log
-mkdir -p "$work_dir"
-: > "$log"
 # The warnings of the packages below are for their developers.
 export PYTHONWARNINGS=ignore
 
@@ -26,13 +24,22 @@ run() {
 }
 
 run python tools/dataset_converters/digit_scenes.py data/digit_scenes
-echo "The diffusion U-Net starts from random weights: no small pretrained one exists yet."
-# The log goes to a file, and only the progress bar, on stderr, is shown.
-run python tools/train.py "$config" --resume >> "$log"
-checkpoint=$(cat "$work_dir/last_checkpoint")
-# From the first line of the table with the IoU of each class, or of COCO's summary.
-run python tools/test.py "$config" "$checkpoint" | tee -a "$log" |
-    sed -nE '/^\+-|Evaluating bbox/,$p'
-run python tools/analysis_tools/feature_sheet.py "$config" "$checkpoint" "$work_dir/sheet.png" \
-    >> "$log"
-echo "Done. Pictures: $PWD/$work_dir/sheet.png  checkpoint: $checkpoint  log: $PWD/$log"
+scores=()
+for config; do
+    name=$(basename "$config" .py)
+    work_dir=work_dirs/quickstart/$name
+    log=$work_dir/quickstart.log
+    mkdir -p "$work_dir"
+    # The log goes to a file, and only the progress bar, on stderr, is shown.
+    run python tools/train.py "$config" --work-dir "$work_dir" --resume > "$log"
+    checkpoint=$(cat "$work_dir/last_checkpoint")
+    # From the first line of the table with the IoU of each class, or of COCO's summary.
+    run python tools/test.py "$config" "$checkpoint" --work-dir "$work_dir" | tee -a "$log" |
+        sed -nE '/^\+-|Evaluating bbox/,$p'
+    run python tools/analysis_tools/feature_sheet.py "$config" "$checkpoint" "$work_dir/sheet.png" \
+        >> "$log"
+    scores+=("$name  $(sed -nE 's/.*Iter\(test\) [^ ]+ +(.*) +data_time.*/\1/p' "$log" | tail -1)")
+    echo "Pictures: $PWD/$work_dir/sheet.png  checkpoint: $checkpoint  log: $PWD/$log"
+done
+echo 'On the test scenes:'
+printf '    %s\n' "${scores[@]}"

@@ -20,11 +20,11 @@ model = dict(
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=1400),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=700),
 ]
-# Two epochs.
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=1400, val_interval=1400)
+# One epoch.
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=700, val_interval=700)
 val_cfg = dict()
 test_cfg = dict()
-default_hooks = dict(checkpoint=dict(interval=200))
+default_hooks = dict(checkpoint=dict(interval=100))
 randomness = dict(seed=0)

@@ -1,10 +1,12 @@
-"""Checkpoints that are named by a URL."""
+"""Checkpoints that are named by a URL, or come with mmdiff."""
 
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier, get_local_rank
+
+SHIPPED = Path(__file__).parent.parent / 'checkpoints'
 
 
 def local_file(path: str) -> str:
@@ -14,11 +16,21 @@ def local_file(path: str) -> str:
     are complete. In a distributed run one process of each machine downloads.
 
     Args:
-        path (str): A path, or an ``http(s)://`` URL.
+        path (str): A path, an ``http(s)://`` URL, or ``mmdiff://NAME`` for a
+            checkpoint that comes with mmdiff.
 
     Returns:
         str: The path, with ``~`` expanded.
+
+    Raises:
+        FileNotFoundError: If mmdiff has no checkpoint of that name.
     """
+    if path.startswith('mmdiff://'):
+        shipped = SHIPPED / path.removeprefix('mmdiff://')
+        if not shipped.is_file():
+            names = ', '.join(sorted(p.name for p in SHIPPED.glob('*.pt')))
+            raise FileNotFoundError(f'mmdiff has no checkpoint {shipped.name}; it has {names}')
+        return str(shipped)
     url = urlparse(path)
     if url.scheme not in ('http', 'https'):
         return str(Path(path).expanduser())

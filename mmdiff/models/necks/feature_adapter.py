@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
@@ -18,10 +19,12 @@ class FeatureAdapter(BaseModule):
     This is how the paper feeds U-Net features to UperNet (appendix 7.3). One
     feature feeds all levels; several features feed one level each. A detector
     also wants ``level_convs``, as its RPN is the same on all levels and could
-    not tell levels of one feature apart, and ``pooled_level``.
+    not tell levels of one feature apart, and ``pooled_level``. Features of
+    several timesteps are concatenated along their channels first.
 
     Args:
-        in_channels (Sequence[int]): Channels of each feature.
+        in_channels (Sequence[int]): Channels of each feature; of a backbone
+            with several timesteps, of all of them together.
         in_strides (Sequence[int]): Stride of each feature, input image size
             over feature size.
         out_channels (int): Channels of every level. Defaults to 1024, the
@@ -85,8 +88,9 @@ class FeatureAdapter(BaseModule):
         """Adapt features to levels.
 
         Args:
-            features (Sequence[Tensor]): Maps of shape (N, in_channels[i],
-                H_i, W_i).
+            features (Sequence[Tensor] | Sequence[Sequence[Tensor]]): Maps of
+                shape (N, in_channels[i], H_i, W_i); or, for each of T
+                timesteps, such maps with a T-th of the channels.
 
         Returns:
             tuple[Tensor, ...]: For each of ``out_strides`` a map of shape
@@ -96,6 +100,8 @@ class FeatureAdapter(BaseModule):
         Raises:
             ValueError: If the features are not those of ``in_channels``.
         """
+        if not torch.is_tensor(features[0]):
+            features = [torch.cat(maps, dim=1) for maps in zip(*features, strict=True)]
         channels = tuple(feature.shape[1] for feature in features)
         if channels != self.in_channels:
             raise ValueError(
