@@ -20,10 +20,10 @@ model = dict(
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=700),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=500),
 ]
-# One epoch.
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=700, val_interval=700)
+# 0.7 of an epoch.
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=500, val_interval=500)
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(checkpoint=dict(interval=100))
