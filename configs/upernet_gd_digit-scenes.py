@@ -33,8 +33,8 @@ model = dict(
 optim_wrapper = dict(optimizer=dict(lr=5e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=1600),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=950),
 ]
-train_cfg = dict(max_iters=1600, val_interval=1600)
+train_cfg = dict(max_iters=950, val_interval=950)
 default_hooks = dict(checkpoint=dict(interval=100))
 randomness = dict(seed=0)

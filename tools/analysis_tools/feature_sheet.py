@@ -114,14 +114,20 @@ def main():
         image = mmcv.imread(truth.img_path, channel_order='rgb')
         rows.append([image, *draw(image, truth, result)])
         inputs = model.data_preprocessor(batch, False)['inputs']
-        features.append([feature[0] for feature in model.backbone(inputs)])
+        maps = model.backbone(inputs)
+        # Several timesteps in one picture, as the neck takes them.
+        maps = (
+            maps if torch.is_tensor(maps[0]) else [torch.cat(b, 1) for b in zip(*maps, strict=True)]
+        )
+        features.append([feature[0] for feature in maps])
     for maps in zip(*features, strict=True):
         for row, feature in zip(rows, pca_rgb(maps), strict=True):
             row.append(feature)
 
     backbone = model.backbone
     titles = ['input', 'ground truth', 'prediction']
-    titles += [f'b={b}, t={backbone.timesteps[0]}' for b in backbone.blocks]
+    timesteps = ', '.join(map(str, backbone.timesteps))
+    titles += [f'b={b}, t={timesteps}' for b in backbone.blocks]
     draw_feature_sheet(args.out, rows, titles)
     print(f'Wrote {args.out}.')
 
