@@ -160,11 +160,11 @@ def test_names_of_maps():
 
 
 def shrink(cfg, scenes, frozen='all'):
-    """Five iterations at a constant rate, with noise that repeats."""
+    """Five iterations at a constant rate, from weights of the seed, with noise that repeats."""
     for split in ('train', 'val', 'test'):
         cfg[f'{split}_dataloader'].dataset.data_root = str(scenes)
         cfg[f'{split}_dataloader'].update(num_workers=0, persistent_workers=False, batch_size=8)
-    cfg.model.backbone.update(frozen=frozen, noise='fixed')
+    cfg.model.backbone.update(frozen=frozen, noise='fixed', init_cfg=None)
     cfg.merge_from_dict(
         {
             'train_cfg.max_iters': 5,
