@@ -1,8 +1,8 @@
 """Cached features: the store, and training on it as on images."""
 
 import copy
+import csv
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -390,9 +390,11 @@ def test_command_lines(flipping_config, cache, tmp_path, run):
     assert 'unexpected key' not in printed
     assert 'missing keys' not in printed
     assert 'has no feature store' in run(*train, '--feature-cache', tmp_path, fails=True)
-    printed = run('python', 'tools/knn.py', cache, '--k', '5')
-    rows = re.findall(r't=(\d+) b=(\d+) k=5: top-1 [\d.]+, top-5 [\d.]+', printed)
-    assert rows == [(t, b) for t in ('10', '50', '100') for b in ('9', '10', '12')]
+    run('python', 'tools/knn.py', cache, tmp_path, '--k', '5')
+    rows = list(csv.DictReader((tmp_path / 'knn.csv').open()))
+    grid = [(b, t) for b in ('b=9', 'b=10', 'b=12') for t in ('t=150', 't=300', 't=500')]
+    assert [(row['block'], row['timestep']) for row in rows] == grid
+    assert all(float(row['top-1']) <= float(row['top-5']) for row in rows)
 
 
 @pytest.mark.parametrize(
