@@ -78,7 +78,8 @@ def with_weights_of(reference, arch, **kwargs) -> UNet:
     with torch.device('meta'):
         unet = UNet(arch, **kwargs)
     state_dict = reference.state_dict()
-    unet.load_state_dict({key: state_dict[key] for key in unet.state_dict()}, assign=True)
+    unet.to_empty(device='cpu')
+    unet.load_state_dict({key: state_dict[key] for key in unet.state_dict()})
     return unet.eval()
 
 
@@ -158,6 +159,62 @@ def test_gradients_equal_guided_diffusion(variant, gradient_checkpointing):
     for (name, _), gradient in zip(unet.named_parameters(), ours, strict=True):
         tolerance = 1e-4 * names[name].abs().max() + rounding
         assert (gradient - names[name]).abs().max() <= tolerance, name
+
+
+@pytest.mark.parametrize('variant', ['resblock_updown', 'added_embedding', 'class_conditional'])
+def test_one_timestep_for_all_equals_guided_diffusion(variant):
+    """Its scale and shift go into the norm's own, which a timestep for each image does not."""
+    arch = Architecture(**(SMALL | VARIANTS[variant]))
+    reference = reference_unet(arch)
+    unet = with_weights_of(reference, arch).requires_grad_()
+    x, _ = x_and_timesteps(32, 32)
+    t, label = torch.tensor([90]), torch.tensor([7]) if arch.num_classes else None
+    both = (t.expand(2), None if label is None else label.expand(2))
+    blocks = range(1, arch.num_blocks + 1)
+    with torch.no_grad():
+        theirs = reference_features(reference, x, *both)[:-1]
+        assert_same(unet.features(x, t, blocks, label), theirs)
+
+    reference.requires_grad_()
+    names, parameters = zip(*unet.named_parameters(), strict=True)
+    ours = torch.autograd.grad(unet(x, t, label).square().mean(), parameters)
+    theirs = torch.autograd.grad(
+        reference(x, *both).square().mean(), [reference.get_parameter(name) for name in names]
+    )
+    rounding = 1e-6 * max(gradient.abs().max() for gradient in theirs)
+    for name, a, b in zip(names, ours, theirs, strict=True):
+        assert (a - b).abs().max() <= 1e-4 * b.abs().max() + rounding, name
+
+
+def test_input_and_features_are_not_written_to():
+    unet = UNet(Architecture(**SMALL)).eval()
+    x, _ = x_and_timesteps(32, 32)
+    x = x.contiguous(memory_format=torch.channels_last)
+    before = x.clone()
+    with torch.no_grad():
+        together = unet.features(x, torch.tensor([90]), range(1, 14))
+        alone = [unet.features(x, torch.tensor([90]), (block,))[0] for block in range(1, 14)]
+    assert torch.equal(x, before)
+    for a, b in zip(together, alone, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('frozen', [1, 2, 7, 9])
+def test_gradients_after_frozen_blocks(frozen, memory_format):
+    """The first norm after them gets an input without gradient."""
+    arch = Architecture(**SMALL)
+    reference = reference_unet(arch)
+    x, timesteps = x_and_timesteps(32, 32)
+    x = x.contiguous(memory_format=memory_format)
+    whole, partly = (with_weights_of(reference, arch).requires_grad_() for _ in range(2))
+    partly.freeze(range(1, frozen + 1))
+    for unet in (whole, partly):
+        unet(x, timesteps).square().mean().backward()
+    for name, parameter in partly.named_parameters():
+        if parameter.requires_grad:
+            expected = whole.get_parameter(name).grad
+            torch.testing.assert_close(parameter.grad, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

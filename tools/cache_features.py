@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from mmdiff.engine.cli import load_config
+from mmdiff.utils import keep_freed_memory
 
 
 def parse_args():
@@ -85,6 +86,8 @@ def main():
     )
     from mmdiff.classification.feature_store import FeatureStore
 
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     splits = {split: split_settings(cfg, split) for split in SPLITS}
     model = build_model(cfg, data_preprocessor(cfg))
     check_frozen(model.backbone)

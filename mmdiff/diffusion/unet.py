@@ -22,8 +22,33 @@ class GroupNorm32(nn.GroupNorm):
     def __init__(self, channels: int):
         super().__init__(32, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.float()).type(x.dtype)
+    def forward(
+        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        """Normalise, and multiply by 1 + ``scale`` and add ``shift`` if given.
+
+        Args:
+            x (Tensor): Shape (N, C, ...).
+            scale (Tensor, optional): Shape (N, C), or (1, C) for all alike.
+            shift (Tensor, optional): Of the shape of ``scale``.
+
+        Returns:
+            Tensor: Of the shape and dtype of ``x``.
+        """
+        weight, bias = self.weight, self.bias
+        same_for_all = scale is not None and len(scale) == 1
+        if same_for_all:
+            # A pass over the map less than to scale and shift it afterwards.
+            factor = 1 + scale[0].float()
+            weight, bias = weight * factor, bias * factor + shift[0].float()
+        if torch.is_grad_enabled() and weight.requires_grad and not x.requires_grad:
+            # PyTorch (2.13 at least) crashes in the backward of a channels_last one on the CPU.
+            x = x.contiguous()
+        h = F.group_norm(x.float(), self.num_groups, weight, bias, self.eps)
+        if scale is not None and not same_for_all:
+            shape = (..., *[None] * (x.dim() - 2))
+            h = torch.addcmul(shift.float()[shape], h, 1 + scale.float()[shape])
+        return h.type(x.dtype)
 
 
 class Downsample(nn.Module):
@@ -84,18 +109,16 @@ class ResBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        norm, activation, conv = self.in_layers
-        h = conv(self.resample(activation(norm(x))))
-        emb = self.emb_layers(emb).type(h.dtype)[..., None, None]
-        norm, *rest = self.out_layers
+        norm, _, conv = self.in_layers
+        h = conv(self.resample(_silu(norm(x))))
+        emb = self.emb_layers(emb)
+        norm, _, dropout, conv = self.out_layers
         if self.use_scale_shift_norm:
-            scale, shift = emb.chunk(2, dim=1)
-            h = norm(h) * (1 + scale) + shift
+            h = norm(h, *emb.chunk(2, dim=1))
         else:
-            h = norm(h + emb)
-        for layer in rest:
-            h = layer(h)
-        return self.skip_connection(self.resample(x)) + h
+            h = norm(h + emb.type(h.dtype)[..., None, None])
+        h = conv(dropout(_silu(h)))
+        return h.add_(self.skip_connection(self.resample(x)))
 
 
 class AttentionBlock(nn.Module):
@@ -208,6 +231,8 @@ class UNet(nn.Module):
                 nn.SiLU(),
                 _zero(nn.Conv2d(channels, 6 if arch.learn_sigma else 3, 3, padding=1)),
             )
+        # docs/performance.md
+        self.to(memory_format=torch.channels_last)
 
     def _build(self, block: Block) -> BlockLayers:
         arch = self.arch
@@ -272,9 +297,11 @@ class UNet(nn.Module):
         Args:
             x_t (Tensor): Noised images, shape (N, 3, H, W), with sides that
                 are multiples of the architecture's ``total_stride``.
-            timesteps (Tensor): Shape (N, ), from 0 to 999.
-            labels (Tensor, optional): Class indices, shape (N, ), for a
-                class-conditional model. None leaves the class out.
+            timesteps (Tensor): Shape (N, ), or (1, ) for all alike, from 0 to
+                999. The latter is faster.
+            labels (Tensor, optional): Class indices, of the shape of
+                ``timesteps``, for a class-conditional model. None leaves the
+                class out.
 
         Returns:
             Tensor: Shape (N, 3 or 6, H, W).
@@ -302,10 +329,12 @@ class UNet(nn.Module):
         Args:
             x_t (Tensor): Noised images, shape (N, 3, H, W), with sides that
                 are multiples of the architecture's ``total_stride``.
-            timesteps (Tensor): Shape (N, ), from 0 to 999.
+            timesteps (Tensor): Shape (N, ), or (1, ) for all alike, from 0 to
+                999. The latter is faster.
             blocks (Sequence[int]): Block numbers, counted from 1.
-            labels (Tensor, optional): Class indices, shape (N, ), for a
-                class-conditional model. None leaves the class out.
+            labels (Tensor, optional): Class indices, of the shape of
+                ``timesteps``, for a class-conditional model. None leaves the
+                class out.
 
         Returns:
             tuple[Tensor, ...]: A map of shape (N, C_b, H / s_b, W / s_b) for
@@ -326,7 +355,8 @@ class UNet(nn.Module):
 
         Args:
             x_t (Tensor): Noised images, as for :meth:`features`.
-            timesteps (Tensor): Shape (N, ), from 0 to 999.
+            timesteps (Tensor): Shape (N, ), or (1, ) for all alike, from 0 to
+                999. The latter is faster.
             last (int): The last block to run, 0 for none.
             deepest (int): The deepest block that any of the walks will reach.
             blocks (Collection[int]): Blocks whose features the walks will be
@@ -339,6 +369,7 @@ class UNet(nn.Module):
         return self._walk(self._start(x_t, timesteps, labels), last, deepest, blocks)
 
     def _start(self, x_t: Tensor, timesteps: Tensor, labels: Tensor | None) -> Activation:
+        x_t = x_t.contiguous(memory_format=torch.channels_last)
         return Activation(0, x_t, self.embed(timesteps, labels))
 
     def features_after(
@@ -423,6 +454,11 @@ class UNet(nn.Module):
         if self.arch.num_classes is None:
             raise ValueError(f'labels={labels} given, but the model is not class-conditional')
         return emb + self.label_emb(labels)
+
+
+def _silu(h: Tensor) -> Tensor:
+    """SiLU of what nothing else refers to: in its memory, unless autograd keeps it."""
+    return F.silu(h, inplace=not h.requires_grad)
 
 
 class _Double(nn.Module):

@@ -10,6 +10,7 @@ from mmengine.utils import import_modules_from_strings
 
 from mmdiff import stack
 from mmdiff.engine.distributed import init_cpu_distributed
+from mmdiff.utils import keep_freed_memory
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +85,8 @@ def load_config(path: str) -> Config:
 def load_run_config(args: argparse.Namespace) -> Config:
     """Read the config of a run, with what the command line overrides.
 
-    Also starts distributed processes where MMEngine cannot (on CPU).
+    Where there is no GPU, it also makes the process keep its memory, and
+    starts distributed processes, which MMEngine cannot.
 
     Args:
         args (Namespace): Of a parser that :func:`add_run_arguments` filled.
@@ -102,8 +104,10 @@ def load_run_config(args: argparse.Namespace) -> Config:
     if args.work_dir or cfg.get('work_dir') is None:
         cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
     cfg.launcher = args.launcher
-    if args.launcher == 'pytorch' and not torch.cuda.is_available():
-        init_cpu_distributed(cfg)
+    if not torch.cuda.is_available():
+        keep_freed_memory()
+        if args.launcher == 'pytorch':
+            init_cpu_distributed(cfg)
     return cfg
 
 

@@ -47,7 +47,7 @@ class DenoisingModel(BaseModel):
                 f'arch must not be class-conditional, got num_classes={self.arch.num_classes}'
             )
         # Convolutions and group norm are faster in this layout.
-        self.unet = UNet(self.arch).to(memory_format=torch.channels_last)
+        self.unet = UNet(self.arch)
         self.amp_dtype = amp_dtype
 
     def forward(
@@ -92,7 +92,7 @@ class DenoisingModel(BaseModel):
             torch.autocast(x_t.device.type, torch.bfloat16) if self.amp_dtype else nullcontext()
         )
         with precision:
-            output = self.unet(x_t.to(memory_format=torch.channels_last), timesteps)
+            output = self.unet(x_t, timesteps)
         return output.float()
 
     def _loss(self, x_0):

@@ -1,3 +1,4 @@
 from .download import local_file
+from .memory import keep_freed_memory
 
-__all__ = ['local_file']
+__all__ = ['keep_freed_memory', 'local_file']

@@ -1,6 +1,7 @@
-"""Time and count what DifFeed's strategies cost, beside two passes over the whole U-Net.
+"""Time, count and weigh diffusion features: mmdiff beside other ways to the same ones.
 
-All contenders have the same weights and input, and take turns in one run. Needs
+Every contender runs in a process of its own, on the same weights and input; they take turns, and
+one more process times plain convolutions and matrix products, the roofline. Needs
 `pip install -r requirements/bench.txt`.
 """
 
@@ -9,23 +10,31 @@ import platform
 import shlex
 import statistics
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import tempfile
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
-from time import perf_counter
 
 import torch
-from guided_diffusion.unet import UNetModel
+from benchmark_worker import Task, random_weights, serve
 from mmengine.device import get_device
-from torch.utils.flop_counter import FlopCounterMode
 
-from mmdiff.diffusion import Architecture, get_architecture
-from mmdiff.models import DifFeedBackbone
-from mmdiff.models.backbones import FeedbackNetwork
+from mmdiff.diffusion import get_architecture
 
-STRATEGIES = ('all', 'bottleneck', 'windowed', 'multi-scale')
-TIMESTEP = 90
+TASKS = {
+    task.name: task
+    for task in (
+        Task('output'),
+        Task('b=24', blocks=(24,)),
+        Task('B={33,30,27,24}', blocks=(33, 30, 27, 24)),
+        Task('DifFeed bottleneck, b=24', blocks=(24,), feedback='bottleneck'),
+        Task('DifFeed windowed, b=24', blocks=(24,), feedback='windowed'),
+        Task('DifFormer, T={90,150,300}, B={19,24,30}', (19, 24, 30), timesteps=(90, 150, 300)),
+        Task('training, b=24', blocks=(24,), trained='U-Net'),
+        Task('training, DifFeed bottleneck, b=24', (24,), 'bottleneck', trained='feedback'),
+    )
+}
+CONTENDERS = ('guided-diffusion', 'diffusers', 'mmdiff')
 
 
 def parse_args():
@@ -37,17 +46,24 @@ def parse_args():
     parser.add_argument('--batch-size', type=positive, default=1, help='default: %(default)s')
     parser.add_argument('--rounds', type=positive, default=5, help='default: %(default)s')
     parser.add_argument(
-        '--blocks',
-        type=lambda text: tuple(int(number) for number in text.split(',')),
+        '--tasks',
         nargs='+',
-        default=[(24,), (33, 30, 27, 24)],
-        help='sets of blocks whose features are asked for, e.g. 24 33,30,27,24 (the default)',
+        choices=TASKS,
+        metavar='TASK',
+        default=[name for name, task in TASKS.items() if task.trained is None],
+        help=f'what to compute, of {"; ".join(TASKS)}; default: all but training',
+    )
+    parser.add_argument(
+        '--contenders', nargs='+', choices=CONTENDERS, default=CONTENDERS, help='default: all'
     )
     parser.add_argument('--out', type=Path, help='Markdown file to write')
     args = parser.parse_args()
-    stride = get_architecture(args.arch).total_stride
-    if args.size % stride:
-        parser.error(f'--size must be a multiple of {stride}, got {args.size}')
+    arch = get_architecture(args.arch)
+    if args.size % arch.total_stride:
+        parser.error(f'--size must be a multiple of {arch.total_stride}, got {args.size}')
+    for name in args.tasks:
+        if max(TASKS[name].blocks, default=0) > arch.num_blocks:
+            parser.error(f'--tasks {name!r}: {args.arch} has {arch.num_blocks} blocks')
     return args
 
 
@@ -58,79 +74,65 @@ def positive(text: str) -> int:
     return number
 
 
-def guided_diffusion_unet(arch: Architecture) -> UNetModel:
-    """The U-Net of guided-diffusion, as its authors run it."""
-    return UNetModel(
-        image_size=arch.image_size,
-        in_channels=3,
-        model_channels=arch.model_channels,
-        out_channels=6 if arch.learn_sigma else 3,
-        num_res_blocks=arch.num_res_blocks,
-        attention_resolutions=[arch.image_size // size for size in arch.attention_resolutions],
-        channel_mult=arch.channel_mult,
-        num_heads=arch.num_heads,
-        num_head_channels=arch.num_head_channels or -1,
-        use_scale_shift_norm=arch.use_scale_shift_norm,
-        resblock_updown=arch.resblock_updown,
-        use_new_attention_order=arch.use_new_attention_order,
-    ).eval()
+class Worker:
+    """A contender in a process of its own."""
+
+    def __init__(self, *args):
+        context = get_context('spawn')
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, *args), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def ask(self, what: str):
+        """Have it do something, and wait for the answer."""
+        self.connection.send(what)
+        return self.connection.recv()
+
+    def stop(self) -> None:
+        self.connection.send(None)
+        self.process.join()
 
 
-def two_full_passes(unet: UNetModel) -> Callable:
-    def run(x):
-        timesteps = torch.full((len(x),), TIMESTEP, device=x.device)
-        unet(x, timesteps)
-        return unet(x, timesteps)
-
-    return run
-
-
-def diffeed(unet: UNetModel, strategy: str, blocks: Sequence[int], arch: Architecture) -> Callable:
-    """DifFeed on the very tensors of ``unet``."""
-    with torch.device('meta'):
-        model = DifFeedBackbone(
-            arch, feedback=strategy, timestep=TIMESTEP, blocks=blocks, eval_noise='none'
-        )
-    weights = unet.state_dict()
-    model.unet.load_state_dict({key: weights[key] for key in model.unet.state_dict()}, assign=True)
-    with torch.device(next(unet.parameters()).device):
-        model.feedback = FeedbackNetwork(arch, model.feedback_targets, dict(type='BN'))
-    return model.eval()
-
-
-def contenders(unet: UNetModel, arch: Architecture, block_sets) -> dict[str, Callable]:
-    return {'two full passes, guided-diffusion': two_full_passes(unet)} | {
-        f'{strategy}, B={{{", ".join(map(str, blocks))}}}': diffeed(unet, strategy, blocks, arch)
-        for blocks in block_sets
-        for strategy in STRATEGIES
+def measure(task: Task, args, weights: Path, device: str) -> dict[str, dict[str, float]]:
+    """Median seconds, MACs and peak memory of each contender, and the roofline's FLOP/s."""
+    shape = (args.batch_size, 3, args.size, args.size)
+    workers = {
+        name: Worker(name, task, args.arch, weights, shape, device)
+        for name in ('roofline', *args.contenders)
     }
-
-
-def count_macs(forward: Callable, x: torch.Tensor) -> int:
-    with FlopCounterMode(display=False) as counter:
-        forward(x)
-    return counter.get_total_flops() // 2
-
-
-def time(forward: Callable, x: torch.Tensor) -> float:
-    wait = torch.cuda.synchronize if x.is_cuda else lambda: None
-    wait()
-    start = perf_counter()
-    forward(x)
-    wait()
-    return perf_counter() - start
-
-
-def median_seconds(forwards: dict[str, Callable], x: torch.Tensor, rounds: int) -> dict[str, float]:
-    seconds = {name: [] for name in forwards}
+    answers = {name: [] for name in workers}
     # The first round warms up.
-    for number in range(rounds + 1):
-        for name, forward in forwards.items():
-            taken = time(forward, x)
+    for number in range(args.rounds + 1):
+        for name, worker in workers.items():
+            answer = worker.ask('run')
             if number:
-                seconds[name].append(taken)
-            print(f'round {number}, {name}: {taken:.2f} s', file=sys.stderr)
-    return {name: statistics.median(taken) for name, taken in seconds.items()}
+                answers[name].append(answer)
+            print(f'{task.name}, round {number}, {name}: {answer:.4g}', file=sys.stderr)
+    measured = {
+        name: dict(
+            seconds=statistics.median(answers[name]),
+            memory=workers[name].ask('memory'),
+            macs=workers[name].ask('macs'),
+        )
+        for name in args.contenders
+    }
+    measured['roofline'] = dict(flops=statistics.median(answers['roofline']))
+    for worker in workers.values():
+        worker.stop()
+    return measured
+
+
+def rows(task: Task, measured: dict[str, dict[str, float]]) -> list[str]:
+    roofline = measured['roofline']['flops']
+    contenders = {name: m for name, m in measured.items() if name != 'roofline'}
+    first = next(iter(contenders.values()))
+    return [
+        f'| {task.name} | {name} | {m["macs"] / 1e9:.1f} | {m["seconds"]:.2f} | '
+        f'{first["seconds"] / m["seconds"]:.2f}x | {m["memory"] / 1e9:.2f} | '
+        f'{m["memory"] / first["memory"]:.0%} | {2 * m["macs"] / m["seconds"] / roofline:.0%} |'
+        for name, m in contenders.items()
+    ]
 
 
 def machine(device: str) -> str:
@@ -145,40 +147,34 @@ def machine(device: str) -> str:
     return f'{torch.get_num_threads()} threads of {(names or [platform.processor()])[0]}'
 
 
-@torch.no_grad()
 def main():
     args = parse_args()
-    # guided-diffusion insists on a class where there are classes; nothing else depends on it.
-    arch = replace(get_architecture(args.arch), num_classes=None)
-    shape = (args.batch_size, 3, args.size, args.size)
-    with torch.device('meta'):
-        unet = guided_diffusion_unet(arch)
-        forwards = contenders(unet, arch, args.blocks)
-        macs = {name: count_macs(f, torch.empty(shape)) for name, f in forwards.items()}
     device = get_device()
-    torch.manual_seed(0)
-    unet = guided_diffusion_unet(arch).to(device)
-    x = torch.rand(shape, device=device) * 2 - 1
-    seconds = median_seconds(contenders(unet, arch, args.blocks), x, args.rounds)
-
-    baseline = next(iter(seconds))
-    lines = [
-        f'`python {shlex.join(sys.argv)}`, {date.today()}, {machine(device)}, PyTorch '
-        f'{torch.__version__}: {args.arch}, float32, no gradient, batch {args.batch_size} of '
-        f'{args.size}x{args.size}, median of {args.rounds} rounds.',
-        '',
-        '| | GMAC | share | seconds | speed-up |',
-        '|---|---|---|---|---|',
-    ]
-    for name in seconds:
-        lines.append(
-            f'| {name} | {macs[name] / 1e9:.1f} | {macs[name] / macs[baseline]:.1%} | '
-            f'{seconds[name]:.2f} | {seconds[baseline] / seconds[name]:.2f}x |'
-        )
-    table = '\n'.join(lines) + '\n'
-    print(table)
+    table, rooflines = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / 'unet.pt'
+        torch.save(random_weights(args.arch), weights)
+        for name in args.tasks:
+            measured = measure(TASKS[name], args, weights, device)
+            rooflines.append(measured['roofline']['flops'])
+            table += rows(TASKS[name], measured)
+    text = '\n'.join(
+        [
+            f'`python {shlex.join(sys.argv)}`, {date.today()}, {machine(device)}, PyTorch '
+            f'{torch.__version__}: {args.arch}, float32, batch {args.batch_size} of '
+            f'{args.size}x{args.size}, median of {args.rounds} rounds. Roofline (the fastest of '
+            f'some plain convolutions and matrix products): {min(rooflines) / 1e9:.0f} to '
+            f'{max(rooflines) / 1e9:.0f} GFLOP/s.',
+            '',
+            '| | | GMAC | seconds | speed-up | peak GB | of the first | of the roofline |',
+            '|---|---|---|---|---|---|---|---|',
+            *table,
+            '',
+        ]
+    )
+    print(text)
     if args.out:
-        args.out.write_text(table)
+        args.out.write_text(text)
 
 
 if __name__ == '__main__':

@@ -244,7 +244,9 @@ class GuidedDiffusionBackbone(BaseModule):
 
     def _features_at(self, x_t: Tensor, timesteps: Sequence[int]) -> tuple[Tensor, ...]:
         """Features of images, the same number of them for each timestep."""
-        t = torch.tensor(timesteps, device=x_t.device).repeat_interleave(len(x_t) // len(timesteps))
+        t = torch.tensor(timesteps, device=x_t.device)
+        if len(t) > 1:
+            t = t.repeat_interleave(len(x_t) // len(t))
         labels = None if self.label is None else torch.full_like(t, self.label)
         return self._features(x_t, t, labels)
 

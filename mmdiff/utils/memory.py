@@ -1,0 +1,23 @@
+"""How the process gets its memory."""
+
+import ctypes
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
+
+
+def keep_freed_memory() -> bool:
+    """Have glibc's malloc keep what is freed, for the next tensor of this process.
+
+    By default it gives large blocks back to the kernel at once, which hands
+    out zeroed pages, one by one, for the next feature map; that takes longer
+    than to normalise one (docs/performance.md). The process then holds its
+    peak memory to its end. Only matters to tensors on the CPU.
+
+    Returns:
+        bool: Whether it was done: False where the C library is another one.
+    """
+    try:
+        libc = ctypes.CDLL('libc.so.6')
+    except OSError:
+        return False
+    return bool(libc.mallopt(_M_MMAP_MAX, 0) and libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
