@@ -17,7 +17,6 @@ from pathlib import Path
 
 import torch
 from benchmark_worker import Task, random_weights, serve
-from mmengine.device import get_device
 
 from mmdiff.diffusion import get_architecture
 
@@ -149,7 +148,7 @@ def machine(device: str) -> str:
 
 def main():
     args = parse_args()
-    device = get_device()
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
     table, rooflines = [], []
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / 'unet.pt'

@@ -8,22 +8,12 @@ from time import perf_counter
 
 import torch
 import torch.nn.functional as F
-from contenders import (
-    authors_diffeed,
-    authors_features,
-    diffusers_blocks,
-    diffusers_unet,
-    guided_diffusion_unet,
-    share_weights,
-    tapped,
-)
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmdiff.diffusion import Architecture, UNet, get_architecture
-from mmdiff.models import DifFeedBackbone, GuidedDiffusionBackbone
-from mmdiff.models.backbones import FeedbackNetwork, feedback_targets
-from mmdiff.utils import keep_freed_memory
+
+# The packages of one contender are not imported into the process of another: they take memory.
 
 
 @dataclass(frozen=True)
@@ -54,6 +44,8 @@ def architecture(name: str) -> Architecture:
 
 def random_weights(arch: str) -> dict[str, Tensor]:
     """Weights of the whole U-Net, none of them zero."""
+    from guided_diffusion_unet import guided_diffusion_unet
+
     torch.manual_seed(0)
     unet = guided_diffusion_unet(architecture(arch))
     for parameter in unet.parameters():
@@ -64,6 +56,8 @@ def random_weights(arch: str) -> dict[str, Tensor]:
 
 def load(module: nn.Module, weights: Path, device: str) -> nn.Module:
     """Fill a module that was built on the meta device with what it needs of a file."""
+    if device == 'meta':
+        return module
     stored = torch.load(weights, mmap=True, weights_only=True)
     # Copied, in the module's own memory format.
     module.to_empty(device=device).load_state_dict(
@@ -72,13 +66,17 @@ def load(module: nn.Module, weights: Path, device: str) -> nn.Module:
     return module.eval()
 
 
-def feedback_network(arch: Architecture, task: Task, device: str) -> FeedbackNetwork:
+def feedback_network(arch: Architecture, task: Task, device: str) -> nn.Module:
+    from mmdiff.models.backbones import FeedbackNetwork, feedback_targets
+
     torch.manual_seed(0)
     with torch.device(device):
         return FeedbackNetwork(arch, feedback_targets(arch, task.feedback), dict(type='BN'))
 
 
 def guided_diffusion(task: Task, arch: Architecture, weights: Path, device: str) -> Callable:
+    from guided_diffusion_unet import authors_diffeed, authors_features, guided_diffusion_unet
+
     with torch.device('meta'):
         unet = guided_diffusion_unet(arch)
     unet = load(unet, weights, device).requires_grad_(task.trained == 'U-Net')
@@ -100,6 +98,9 @@ def guided_diffusion(task: Task, arch: Architecture, weights: Path, device: str)
 
 
 def diffusers(task: Task, arch: Architecture, weights: Path, device: str) -> Callable:
+    from diffusers_unet import diffusers_blocks, diffusers_unet, share_weights
+    from guided_diffusion_unet import guided_diffusion_unet, tapped
+
     with torch.device('meta'):
         source, unet = guided_diffusion_unet(arch), diffusers_unet(arch)
     share_weights(load(source, weights, device), unet, arch)
@@ -136,6 +137,9 @@ def diffusers(task: Task, arch: Architecture, weights: Path, device: str) -> Cal
 
 
 def mmdiff(task: Task, arch: Architecture, weights: Path, device: str) -> Callable:
+    from mmdiff.models import DifFeedBackbone, GuidedDiffusionBackbone
+    from mmdiff.utils import keep_freed_memory
+
     # As tools/train.py and tools/test.py do it.
     keep_freed_memory()
     if not task.blocks:
