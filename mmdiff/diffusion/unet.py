@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .arch import Architecture, Block
+from .conv import Conv2d
 
 
 class GroupNorm32(nn.GroupNorm):
@@ -92,7 +93,7 @@ class ResBlock(nn.Module):
         self.use_scale_shift_norm = arch.use_scale_shift_norm
         self.resample = {None: nn.Identity(), 'down': nn.AvgPool2d(2), 'up': _Double()}[resample]
         self.in_layers = nn.Sequential(
-            GroupNorm32(in_channels), nn.SiLU(), nn.Conv2d(in_channels, channels, 3, padding=1)
+            GroupNorm32(in_channels), nn.SiLU(), Conv2d(in_channels, channels)
         )
         self.emb_layers = nn.Sequential(
             nn.SiLU(),
@@ -102,10 +103,10 @@ class ResBlock(nn.Module):
             GroupNorm32(channels),
             nn.SiLU(),
             nn.Dropout(arch.dropout),
-            _zero(nn.Conv2d(channels, channels, 3, padding=1)),
+            _zero(Conv2d(channels, channels)),
         )
         self.skip_connection = (
-            nn.Identity() if in_channels == channels else nn.Conv2d(in_channels, channels, 1)
+            nn.Identity() if in_channels == channels else Conv2d(in_channels, channels, 1)
         )
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
