@@ -1,42 +1,70 @@
-"""The benchmark, on a small model: what it counts and what it writes."""
+"""The benchmark: that its contenders compute the same, and what it writes."""
 
 import re
 
 import pytest
+import torch
+from benchmark_worker import CONTENDERS, Task, architecture, random_weights
 
-pytestmark = pytest.mark.slow
 SCRIPT = 'tools/analysis_tools/benchmark.py'
+# 17 blocks, of which the ninth is the middle.
+TASKS = [
+    Task('output'),
+    Task('features', blocks=(12, 10)),
+    Task('DifFeed', blocks=(12,), feedback='bottleneck'),
+    Task('DifFormer', blocks=(9, 12), timesteps=(90, 150, 300)),
+]
 
 
+def flat(features):
+    for feature in features:
+        yield from [feature] if torch.is_tensor(feature) else flat(feature)
+
+
+@pytest.mark.parametrize('task', TASKS, ids=lambda task: task.name)
+def test_contenders_compute_the_same(task, tmp_path):
+    weights = tmp_path / 'unet.pt'
+    torch.save(random_weights('adm-64-small'), weights)
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        ours, *others = (
+            list(flat(CONTENDERS[name](task, architecture('adm-64-small'), weights, 'cpu')(x)))
+            for name in ('mmdiff', 'guided-diffusion', 'diffusers')
+        )
+    for theirs in others:
+        assert len(ours) == len(theirs) == max(1, len(task.blocks)) * len(task.timesteps)
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * b.std().item())
+
+
+@pytest.mark.slow
 def test_table(tmp_path, run):
     out = tmp_path / 'table.md'
+    tasks = ['b=24', 'DifFeed bottleneck, b=24', 'training, DifFeed bottleneck, b=24']
     run(
-        'python', SCRIPT, '--arch=adm-64-small', '--size=32', '--rounds=1', '--blocks', '12',
-        '14,10', '--out', out,
+        'python', SCRIPT, '--arch=adm-64-medium', '--size=32', '--rounds=1', '--out', out,
+        '--tasks', *tasks,
     )  # fmt: skip
     text = out.read_text()
-    assert 'adm-64-small' in text.splitlines()[0]
-    rows = re.findall(r'^\| (.+?) \| [\d.]+ \| ([\d.]+)% \| [\d.]+ \| [\d.]+x \|$', text, re.M)
-    share = {name: float(percent) for name, percent in rows}
-    assert len(share) == 9
-    assert share.pop('two full passes, guided-diffusion') == 100
-    for blocks in ('{12}', '{14, 10}'):
-        costs = [
-            share[f'{strategy}, B={blocks}']
-            for strategy in ('all', 'bottleneck', 'windowed', 'multi-scale')
-        ]
-        # From the one that shares nothing between the passes to the one that shares most.
-        assert costs == sorted(costs, reverse=True)
-        assert costs[0] < 100
+    assert 'adm-64-medium' in text.splitlines()[0]
+    number = r'([\d.]+)'
+    row = rf'{number} \| {number} \| {number}x \| {number} \| {number}% \| {number}%'
+    rows = re.findall(rf'^\| (.+?) \| (.+?) \| {row} \|$', text, re.M)
+    assert [row[:2] for row in rows] == [
+        (task, name) for task in tasks for name in ('guided-diffusion', 'diffusers', 'mmdiff')
+    ]
+    macs = {row[:2]: float(row[2]) for row in rows}
+    for task in tasks:
+        # The same architecture; and mmdiff leaves blocks out.
+        theirs = macs[task, 'guided-diffusion']
+        assert macs[task, 'diffusers'] == pytest.approx(theirs, rel=0.01)
+        assert macs[task, 'mmdiff'] < theirs
 
 
-def test_class_conditional_model(run):
-    assert 'all, B={20}' in run(
-        'python', SCRIPT, '--arch=adm-64', '--size=8', '--rounds=1', '--blocks', '20'
-    )
-
-
+@pytest.mark.slow
 def test_bad_arguments(run):
     printed = run('python', SCRIPT, '--size=48', fails=True)
     assert '--size must be a multiple of 32, got 48' in printed
     assert 'must be at least 1, got 0' in run('python', SCRIPT, '--rounds=0', fails=True)
+    printed = run('python', SCRIPT, '--arch=adm-64-small', '--tasks', 'b=24', fails=True)
+    assert "--tasks 'b=24': adm-64-small has 17 blocks" in printed

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from guided_diffusion.unet import UNetModel
+from guided_diffusion_unet import guided_diffusion_unet
 from mmengine.registry import MODELS
 from PIL import Image
 
@@ -80,11 +80,7 @@ def test_the_saved_unet_loads_here_and_in_guided_diffusion(dtype, tmp_path):
     assert {value.dtype for value in saved.values()} == {getattr(torch, dtype)}
     ours = UNet(get_architecture(TINY)).eval()
     assert load_weights(ours, saved, 'unet.pt') == []
-    theirs = UNetModel(
-        image_size=16, in_channels=3, model_channels=32, out_channels=6, num_res_blocks=1,
-        attention_resolutions=[], channel_mult=(1, 1), num_heads=4, use_scale_shift_norm=True,
-        resblock_updown=True,
-    ).eval()  # fmt: skip
+    theirs = guided_diffusion_unet(get_architecture(TINY)).eval()
     theirs.load_state_dict(torch.load(tmp_path / 'unet.pt', weights_only=True))
     x_t, timesteps = torch.randn(2, 3, 16, 16), torch.tensor([3, 500])
     with torch.no_grad():

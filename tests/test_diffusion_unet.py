@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pytest
 import torch
 from guided_diffusion.script_util import create_model
+from guided_diffusion_unet import guided_diffusion_unet, numbered_blocks, tapped
 
 from mmdiff.diffusion import ARCHITECTURES, Architecture, UNet, get_architecture
 
@@ -32,25 +33,8 @@ VARIANTS = {
 
 def reference_unet(arch: Architecture) -> torch.nn.Module:
     """guided-diffusion's U-Net, with weights that keep activations near unit scale."""
-    from guided_diffusion.unet import UNetModel
-
     torch.manual_seed(0)
-    model = UNetModel(
-        image_size=arch.image_size,
-        in_channels=3,
-        model_channels=arch.model_channels,
-        out_channels=6 if arch.learn_sigma else 3,
-        num_res_blocks=arch.num_res_blocks,
-        attention_resolutions=[arch.image_size // size for size in arch.attention_resolutions],
-        dropout=arch.dropout,
-        channel_mult=arch.channel_mult,
-        num_classes=arch.num_classes,
-        num_heads=arch.num_heads,
-        num_head_channels=arch.num_head_channels or -1,
-        use_scale_shift_norm=arch.use_scale_shift_norm,
-        resblock_updown=arch.resblock_updown,
-        use_new_attention_order=arch.use_new_attention_order,
-    )
+    model = guided_diffusion_unet(arch)
     # Zero-initialised layers would hide the rest of their block.
     generator = torch.Generator().manual_seed(0)
     for parameter in model.parameters():
@@ -62,16 +46,10 @@ def reference_unet(arch: Architecture) -> torch.nn.Module:
 
 
 def reference_features(model, x, timesteps, labels=None) -> list[torch.Tensor]:
-    """The output of every numbered block, by hooks on guided-diffusion's modules."""
-    features = []
-    hooks = [
-        block.register_forward_hook(lambda _, __, out: features.append(out))
-        for block in [*model.input_blocks, model.middle_block, *model.output_blocks]
-    ]
-    output = model(x, timesteps, labels)
-    for hook in hooks:
-        hook.remove()
-    return [*features, output]
+    """The output of every numbered block, and that of the U-Net."""
+    with tapped(dict(enumerate(numbered_blocks(model)))) as features:
+        output = model(x, timesteps, labels)
+    return [*features.values(), output]
 
 
 def with_weights_of(reference, arch, **kwargs) -> UNet:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmdiff.diffusion import Architecture, UNet, get_architecture
+from mmdiff.diffusion import Architecture, UNet, get_architecture, q_sample
 
 # The packages of one contender are not imported into the process of another: they take memory.
 
@@ -71,7 +71,13 @@ def feedback_network(arch: Architecture, task: Task, device: str) -> nn.Module:
 
     torch.manual_seed(0)
     with torch.device(device):
-        return FeedbackNetwork(arch, feedback_targets(arch, task.feedback), dict(type='BN'))
+        feedback = FeedbackNetwork(arch, feedback_targets(arch, task.feedback), dict(type='BN'))
+    return feedback.train(task.trained is not None)
+
+
+def noiseless(x_0: Tensor, timestep: int, arch: Architecture) -> Tensor:
+    """What all contenders give to the U-Net: images scaled as at a timestep, without noise."""
+    return q_sample(x_0, timestep, None, arch.noise_schedule)
 
 
 def guided_diffusion(task: Task, arch: Architecture, weights: Path, device: str) -> Callable:
@@ -85,13 +91,14 @@ def guided_diffusion(task: Task, arch: Architecture, weights: Path, device: str)
     def run(x):
         features = []
         for timestep in task.timesteps:
+            x_t = noiseless(x, timestep, arch)
             t = torch.full((len(x),), timestep, device=x.device)
             if feedback is not None:
-                features += authors_diffeed(unet, feedback, x, t, task.blocks)
+                features += authors_diffeed(unet, feedback, x_t, t, task.blocks)
             elif task.blocks:
-                features += authors_features(unet, x, t, task.blocks)
+                features += authors_features(unet, x_t, t, task.blocks)
             else:
-                features.append(unet(x, t))
+                features.append(unet(x_t, t))
         return features
 
     return run
@@ -110,7 +117,7 @@ def diffusers(task: Task, arch: Architecture, weights: Path, device: str) -> Cal
 
     def pass_over(x, timestep, blocks):
         with tapped({number: last_layers[number - 1] for number in blocks}) as outputs:
-            output = unet(x, timestep).sample
+            output = unet(noiseless(x, timestep, arch), timestep).sample
         return [outputs[number] for number in blocks] or [output]
 
     def run(x):
@@ -146,7 +153,9 @@ def mmdiff(task: Task, arch: Architecture, weights: Path, device: str) -> Callab
         with torch.device('meta'):
             unet = UNet(arch)
         unet = load(unet, weights, device).requires_grad_(False)
-        return lambda x: [unet(x, torch.tensor(task.timesteps, device=x.device))]
+        (timestep,) = task.timesteps
+        t = torch.tensor([timestep], device=device)
+        return lambda x: [unet(noiseless(x, timestep, arch), t)]
     settings = dict(
         arch=arch,
         blocks=task.blocks,

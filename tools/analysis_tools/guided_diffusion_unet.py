@@ -11,7 +11,7 @@ from mmdiff.diffusion import Architecture
 
 
 def guided_diffusion_unet(arch: Architecture) -> UNetModel:
-    """The U-Net of guided-diffusion, without classes."""
+    """The U-Net of guided-diffusion."""
     return UNetModel(
         image_size=arch.image_size,
         in_channels=3,
@@ -21,6 +21,7 @@ def guided_diffusion_unet(arch: Architecture) -> UNetModel:
         attention_resolutions=[arch.image_size // size for size in arch.attention_resolutions],
         dropout=arch.dropout,
         channel_mult=arch.channel_mult,
+        num_classes=arch.num_classes,
         num_heads=arch.num_heads,
         num_head_channels=arch.num_head_channels or -1,
         use_scale_shift_norm=arch.use_scale_shift_norm,
