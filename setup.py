@@ -10,7 +10,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 MIM = ROOT / 'mmdiff' / '.mim'
 # What a user of an installed mmdiff finds below mmdiff/.mim, as in every OpenMMLab package.
-MIM_CONTENT = ('configs', 'tools', 'requirements')
+MIM_CONTENT = ('configs', 'tools', 'requirements', 'model-index.yml')
 
 
 def make_mim_extension() -> None:
@@ -23,14 +23,16 @@ def make_mim_extension() -> None:
         source, target = ROOT / name, MIM / name
         if not source.exists():
             continue  # A source distribution: .mim came along, filled.
-        if target.is_symlink():
-            target.unlink()
-        elif target.exists():
+        if target.is_dir() and not target.is_symlink():
             shutil.rmtree(target)
-        if editable:
-            target.symlink_to(os.path.relpath(source, MIM), target_is_directory=True)
         else:
+            target.unlink(missing_ok=True)
+        if editable:
+            target.symlink_to(os.path.relpath(source, MIM), target_is_directory=source.is_dir())
+        elif source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
+        else:
+            shutil.copy(source, target)
 
 
 def requirements(name: str) -> list[str]:

@@ -6,15 +6,72 @@ packages is in a module of its own, which a config imports:
 ``custom_imports = dict(imports=['mmdiff.detection'])``.
 """
 
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import Registry
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 
-MODELS = Registry('model', parent=MMENGINE_MODELS, scope='mmdiff', locations=['mmdiff.models'])
-HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mmdiff', locations=['mmdiff.engine'])
-DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='mmdiff')
-METRICS = Registry(
-    'metric', parent=MMENGINE_METRICS, scope='mmdiff', locations=['mmdiff.evaluation']
-)
+from mmengine import registry as mmengine_registry
+from mmengine.registry import DefaultScope, Registry
+
+
+class PluginRegistry(Registry):
+    """A registry that also knows what the package of the run has.
+
+    MMEngine builds what a config inherits as ``mmdiff::...`` in mmdiff's
+    scope, with all that is inside it. But ``type='EncoderDecoder'`` in a
+    config of mmdiff is MMSegmentation's, as its ``default_scope`` says.
+    """
+
+    def get(self, key: str) -> type | None:
+        """Get a class by its name: mmdiff's, then the run's package's, then MMEngine's.
+
+        Args:
+            key (str): The name, with a scope (``'mmdiff.FeatureAdapter'``) or
+                without.
+
+        Returns:
+            type | None: The class, or None if there is none of that name.
+
+        Raises:
+            RuntimeError: As MMEngine's, where there is none.
+        """
+        self.import_from_location()
+        if '.' not in key and key not in self.module_dict:
+            for scope in _scopes_of_the_run():
+                if scope in self.parent.children:
+                    # It asks MMEngine's, after its own.
+                    return self.parent.children[scope].get(key)
+        return super().get(key)
+
+
+def _scopes_of_the_run() -> Iterator[str]:
+    """The scopes that were the default before mmdiff's, last one first."""
+    for default in reversed(DefaultScope._instance_dict.values()):
+        scope = default.scope_name
+        if scope not in ('mmdiff', 'mmengine') and find_spec(scope):
+            # Adds its registries to MMEngine's.
+            import_module(f'{scope}.registry')
+            yield scope
+
+
+def _child(name: str, location: str = 'mmdiff') -> PluginRegistry:
+    parent = getattr(mmengine_registry, name)
+    return PluginRegistry(parent.name, parent=parent, scope='mmdiff', locations=[location])
+
+
+MODELS = _child('MODELS', 'mmdiff.models')
+HOOKS = _child('HOOKS', 'mmdiff.engine')
+METRICS = _child('METRICS', 'mmdiff.evaluation')
+DATASETS = _child('DATASETS')
+
+# mmdiff has none of its own, but inherited configs name those of others.
+DATA_SAMPLERS = _child('DATA_SAMPLERS')
+LOOPS = _child('LOOPS')
+OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
+OPTIMIZERS = _child('OPTIMIZERS')
+PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')
+TASK_UTILS = _child('TASK_UTILS')
+TRANSFORMS = _child('TRANSFORMS')
+VISBACKENDS = _child('VISBACKENDS')
+VISUALIZERS = _child('VISUALIZERS')

@@ -125,4 +125,12 @@ def require_operators() -> None:
         )
 
 
+def make_configs_inheritable() -> None:
+    """Let other projects' configs inherit from ``'mmdiff::...'``."""
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    MODULE2PACKAGE['mmdiff'] = 'mmdiff'
+
+
 require('mmengine')
+make_configs_inheritable()

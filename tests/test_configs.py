@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.fileio import load
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
@@ -68,6 +69,18 @@ def check_classes(dataset, num_classes):
     classes = (dataset.get('metainfo') or {}).get('classes')
     if classes:
         assert len(classes) == num_classes
+
+
+def test_model_index_lists_every_config_once():
+    index = load(ROOT / 'model-index.yml')
+    models = []
+    for path in index['Import']:
+        metafile = load(ROOT / path)
+        collections = {collection['Name'] for collection in metafile['Collections']}
+        assert {model['In Collection'] for model in metafile['Models']} == collections
+        models += metafile['Models']
+    assert sorted(ROOT / model['Config'] for model in models) == sorted(PATHS)
+    assert [model['Name'] for model in models] == [Path(model['Config']).stem for model in models]
 
 
 def test_every_config_is_tested():

@@ -164,6 +164,23 @@ def test_one_timestep_for_all_equals_guided_diffusion(variant):
         assert (a - b).abs().max() <= 1e-4 * b.abs().max() + rounding, name
 
 
+def test_gradients_of_some_parameters_alone():
+    """Without those of the inputs of norms, of which PyTorch's backward makes a crash."""
+    arch = Architecture(**SMALL)
+    reference = reference_unet(arch).requires_grad_()
+    unet = with_weights_of(reference, arch).requires_grad_()
+    x, timesteps = x_and_timesteps(32, 32)
+    names = ('output_blocks.3.0.in_layers.0.weight', 'out.0.bias', 'out.2.weight')
+    ours, theirs = (
+        torch.autograd.grad(
+            model(x, timesteps).square().mean(), [model.get_parameter(name) for name in names]
+        )
+        for model in (unet, reference)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_input_and_features_are_not_written_to():
     unet = UNet(Architecture(**SMALL)).eval()
     x, _ = x_and_timesteps(32, 32)
@@ -399,3 +416,11 @@ def test_frozen_blocks_keep_no_graph(frozen):
         assert block.training == (number > frozen)
         assert all(p.requires_grad == (number > frozen) for p in block.parameters())
     assert all(p.requires_grad == (frozen == 0) for p in unet.time_embed.parameters())
+
+
+@pytest.mark.parametrize('trained', [False, True])
+def test_compiles_without_graph_breaks(trained):
+    unet = UNet(Architecture(**SMALL)).requires_grad_(trained)
+    explained = torch._dynamo.explain(unet)(*x_and_timesteps(32, 32))
+    assert explained.graph_break_count == 0
+    assert explained.graph_count == 1

@@ -17,6 +17,8 @@ CONTENT = (
     'mmdiff/.mim/configs/_base_/models/upernet_gd.py',
     'mmdiff/.mim/tools/train.py',
     'mmdiff/.mim/tools/dist_train.sh',
+    'mmdiff/.mim/model-index.yml',
+    'mmdiff/.mim/configs/metafile.yml',
     'mmdiff/.mim/requirements/openmmlab.txt',
 )
 
@@ -94,7 +96,7 @@ def test_source_distribution_builds_the_same_wheel(clone, tmp_path):
 
 def test_editable_install_links_to_the_clone(clone, tmp_path):
     pip('install', '--no-deps', '--target', tmp_path / 'site', '-e', clone)
-    for name in ('configs', 'tools', 'requirements'):
+    for name in ('configs', 'tools', 'requirements', 'model-index.yml'):
         link = clone / 'mmdiff' / '.mim' / name
         assert link.is_symlink()
         assert link.resolve() == clone / name

@@ -15,41 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .arch import Architecture, Block
 from .conv import Conv2d
-
-
-class GroupNorm32(nn.GroupNorm):
-    """GroupNorm of 32 groups that computes in float32 at any input dtype."""
-
-    def __init__(self, channels: int):
-        super().__init__(32, channels)
-
-    def forward(
-        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
-    ) -> Tensor:
-        """Normalise, and multiply by 1 + ``scale`` and add ``shift`` if given.
-
-        Args:
-            x (Tensor): Shape (N, C, ...).
-            scale (Tensor, optional): Shape (N, C), or (1, C) for all alike.
-            shift (Tensor, optional): Of the shape of ``scale``.
-
-        Returns:
-            Tensor: Of the shape and dtype of ``x``.
-        """
-        weight, bias = self.weight, self.bias
-        same_for_all = scale is not None and len(scale) == 1
-        if same_for_all:
-            # A pass over the map less than to scale and shift it afterwards.
-            factor = 1 + scale[0].float()
-            weight, bias = weight * factor, bias * factor + shift[0].float()
-        if torch.is_grad_enabled() and weight.requires_grad and not x.requires_grad:
-            # PyTorch (2.13 at least) crashes in the backward of a channels_last one on the CPU.
-            x = x.contiguous()
-        h = F.group_norm(x.float(), self.num_groups, weight, bias, self.eps)
-        if scale is not None and not same_for_all:
-            shape = (..., *[None] * (x.dim() - 2))
-            h = torch.addcmul(shift.float()[shape], h, 1 + scale.float()[shape])
-        return h.type(x.dtype)
+from .norm import GroupNorm32
 
 
 class Downsample(nn.Module):

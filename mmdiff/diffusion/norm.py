@@ -1,0 +1,74 @@
+"""The norm of the residual blocks."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class GroupNorm32(nn.GroupNorm):
+    """GroupNorm of 32 groups that computes in float32 at any input dtype.
+
+    Args:
+        channels (int): Channels, a multiple of 32.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__(32, channels)
+
+    def forward(
+        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        """Normalise, and multiply by 1 + ``scale`` and add ``shift`` if given.
+
+        Args:
+            x (Tensor): Shape (N, C, ...).
+            scale (Tensor, optional): Shape (N, C), or (1, C) for all alike.
+            shift (Tensor, optional): Of the shape of ``scale``.
+
+        Returns:
+            Tensor: Of the shape and dtype of ``x``.
+        """
+        weight, bias = self.weight, self.bias
+        same_for_all = scale is not None and len(scale) == 1
+        if same_for_all:
+            # A pass over the map less than to scale and shift it afterwards.
+            factor = 1 + scale[0].float()
+            weight, bias = weight * factor, bias * factor + shift[0].float()
+        h = _group_norm(x.float(), self.num_groups, weight, bias, self.eps)
+        if scale is not None and not same_for_all:
+            shape = (..., *[None] * (x.dim() - 2))
+            h = torch.addcmul(shift.float()[shape], h, 1 + scale.float()[shape])
+        return h.type(x.dtype)
+
+
+def _group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    needs_gradient = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    if needs_gradient and x.device.type == 'cpu' and x.dim() == 4:
+        x = x.contiguous(memory_format=torch.channels_last)
+        return _ChannelsLastGroupNorm.apply(x, groups, weight, bias, eps)
+    return F.group_norm(x, groups, weight, bias, eps)
+
+
+class _ChannelsLastGroupNorm(torch.autograd.Function):
+    """PyTorch's, with a backward that always asks for all gradients.
+
+    On the CPU, that of PyTorch (2.13 at least) crashes the process on a
+    channels_last input of which no gradient is asked: after frozen blocks,
+    or when ``torch.autograd.grad`` is asked for some parameters.
+    """
+
+    @staticmethod
+    def forward(ctx, x, groups, weight, bias, eps):
+        ctx.sizes = (len(x), x.shape[1], x[0, 0].numel(), groups)
+        h, mean, rstd = torch.native_group_norm(x, weight, bias, *ctx.sizes, eps)
+        ctx.save_for_backward(x, mean, rstd, weight)
+        return h
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, mean, rstd, weight = ctx.saved_tensors
+        of_x, of_weight, of_bias = torch.ops.aten.native_group_norm_backward(
+            gradient.contiguous(memory_format=torch.channels_last),
+            x, mean, rstd, weight, *ctx.sizes, [True, True, True],
+        )  # fmt: skip
+        return of_x, None, of_weight, of_bias, None

@@ -1,0 +1,43 @@
+"""Another project, elsewhere, trains with configs that inherit mmdiff's."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from mmengine.hub import get_config
+
+import mmdiff  # noqa: F401  makes mmdiff:: known
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def project(root, tmp_path, classified_scenes):
+    """A copy of tests/other_project beside a clone of mmdiff, and its data."""
+    shutil.copytree(root / 'tests' / 'other_project', tmp_path / 'project')
+    (tmp_path / 'mmdiff').symlink_to(root)
+    (tmp_path / 'project' / 'scenes').symlink_to(classified_scenes.parent)
+    return tmp_path / 'project'
+
+
+@pytest.mark.parametrize('by', ['package', 'path'])
+@pytest.mark.parametrize('config', ['segmentation', 'detection', 'classification'])
+def test_training(config, by, project, environment):
+    path = project / f'{config}.py'
+    if by == 'path':
+        path.write_text(path.read_text().replace('mmdiff::_base_/../', '../mmdiff/configs/'))
+    result = subprocess.run(
+        [sys.executable, 'train.py', path.name],
+        cwd=project, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-5000:]
+    assert (project / 'work' / 'iter_2.pth').is_file()
+    printed = result.stdout + result.stderr
+    assert 'Iter(train) [2/2]' in printed
+    assert 'Failed to search registry' not in printed
+
+
+def test_hub_finds_configs():
+    cfg = get_config('mmdiff::_base_/../upernet_gd_ade20k.py')
+    assert cfg.model.backbone.type == 'mmdiff.GuidedDiffusionBackbone'
