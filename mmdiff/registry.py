@@ -6,7 +6,6 @@ packages is in a module of its own, which a config imports:
 ``custom_imports = dict(imports=['mmdiff.detection'])``.
 """
 
-from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -36,22 +35,25 @@ class PluginRegistry(Registry):
             RuntimeError: As MMEngine's, where there is none.
         """
         self.import_from_location()
-        if '.' not in key and key not in self.module_dict:
-            for scope in _scopes_of_the_run():
-                if scope in self.parent.children:
-                    # It asks MMEngine's, after its own.
-                    return self.parent.children[scope].get(key)
+        if key not in self.module_dict and _current_scope() == 'mmdiff':
+            scope = _scope_of_the_run()
+            if scope not in self.parent.children and find_spec(f'{scope}.registry'):
+                import_module(f'{scope}.registry')
+            if scope in self.parent.children:
+                # It asks MMEngine's, after its own.
+                return self.parent.children[scope].get(key)
         return super().get(key)
 
 
-def _scopes_of_the_run() -> Iterator[str]:
-    """The scopes that were the default before mmdiff's, last one first."""
-    for default in reversed(DefaultScope._instance_dict.values()):
-        scope = default.scope_name
-        if scope not in ('mmdiff', 'mmengine') and find_spec(scope):
-            # Adds its registries to MMEngine's.
-            import_module(f'{scope}.registry')
-            yield scope
+def _current_scope() -> str | None:
+    current = DefaultScope.get_current_instance()
+    return current and current.scope_name
+
+
+def _scope_of_the_run() -> str:
+    """The scope that was the default before mmdiff's."""
+    scopes = [default.scope_name for default in DefaultScope._instance_dict.values()]
+    return next((scope for scope in reversed(scopes) if scope != 'mmdiff'), 'mmengine')
 
 
 def _child(name: str, location: str = 'mmdiff') -> PluginRegistry:

@@ -164,6 +164,21 @@ def test_one_timestep_for_all_equals_guided_diffusion(variant):
         assert (a - b).abs().max() <= 1e-4 * b.abs().max() + rounding, name
 
 
+def test_gradients_of_biases_alone():
+    arch = Architecture(**SMALL)
+    reference = reference_unet(arch)
+    unet = with_weights_of(reference, arch)
+    x, timesteps = x_and_timesteps(32, 32)
+    for model in (reference, unet):
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.endswith('.bias'))
+        model(x, timesteps).square().mean().backward()
+    for name, parameter in reference.named_parameters():
+        if parameter.requires_grad:
+            gradient = unet.get_parameter(name).grad
+            torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-6)
+
+
 def test_gradients_of_some_parameters_alone():
     """Without those of the inputs of norms, of which PyTorch's backward makes a crash."""
     arch = Architecture(**SMALL)
@@ -182,7 +197,8 @@ def test_gradients_of_some_parameters_alone():
 
 
 def test_input_and_features_are_not_written_to():
-    unet = UNet(Architecture(**SMALL)).eval()
+    arch = Architecture(**SMALL)
+    unet = with_weights_of(reference_unet(arch), arch)
     x, _ = x_and_timesteps(32, 32)
     x = x.contiguous(memory_format=torch.channels_last)
     before = x.clone()

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from mmengine.hub import get_config
+from mmengine.registry import MODELS, DefaultScope
 
 import mmdiff  # noqa: F401  makes mmdiff:: known
 
@@ -36,6 +37,14 @@ def test_training(config, by, project, environment):
     printed = result.stdout + result.stderr
     assert 'Iter(train) [2/2]' in printed
     assert 'Failed to search registry' not in printed
+
+
+def test_a_name_with_a_scope_is_of_that_scope():
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        assert MODELS.get('FCNHead').__module__.startswith('mmseg.')
+        assert MODELS.get('mmdiff.FeatureAdapter').__module__.startswith('mmdiff.')
+        with pytest.raises(RuntimeError, match=r'mmdiff\.FCNHead'):
+            MODELS.get('mmdiff.FCNHead')
 
 
 def test_hub_finds_configs():

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from mmdiff.engine.cli import load_config
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
-
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__)
@@ -27,18 +25,6 @@ def parse_args():
         help='least score of an instance that is drawn (default: %(default)s)',
     )
     return parser.parse_args()
-
-
-def find_images(path: Path) -> list[str]:
-    """The image, or the images of a folder, as the inferencers take them."""
-    if path.is_file():
-        return [str(path)]
-    if not path.is_dir():
-        raise SystemExit(f'images: {path} is no file and no folder')
-    found = sorted(str(file) for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-    if not found:
-        raise SystemExit(f'images: {path} has no file that ends with {", ".join(SUFFIXES)}')
-    return found
 
 
 def segment(args, images):
@@ -67,13 +53,19 @@ TASKS = {'mmseg': segment, 'mmdet': detect, 'mmpretrain': classify}
 
 def main():
     args = parse_args()
-    images = find_images(args.images)
     scope = load_config(args.config).get('default_scope')
     if scope not in TASKS:
         raise SystemExit(
             f'config: default_scope must be one of {", ".join(TASKS)}, got {scope!r} in '
             f'{args.config}'
         )
+    # Not before: it needs what load_config has looked for.
+    from mmdiff.apis import list_images
+
+    try:
+        images = [str(path) for path in list_images(args.images)]
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
     args.out_dir.mkdir(parents=True, exist_ok=True)
     TASKS[scope](args, images)
     print(f'Drew {len(images)} pictures in {args.out_dir / "vis"}')

@@ -16,7 +16,11 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
+    checkpoint=dict(
+        type='mmdiff.SafeCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2
+    ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # So that a resumed run goes on with the noise and the dropout that it would have had.
+    iteration_seed=dict(type='mmdiff.IterationSeedHook'),
 )
 custom_hooks = [dict(type='mmdiff.ProgressBarHook')]

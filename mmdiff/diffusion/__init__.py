@@ -1,5 +1,5 @@
 from .arch import ARCHITECTURES, Architecture, Block, get_architecture
-from .checkpoint import CheckpointError, load_weights, read_checkpoint
+from .checkpoint import CheckpointError, load_safely, load_weights, read_checkpoint
 from .losses import simple_loss, variational_bound
 from .schedule import NUM_TIMESTEPS, alphas_cumprod, betas, fixed_noise, q_sample
 from .unet import UNet
@@ -15,6 +15,7 @@ __all__ = [
     'betas',
     'fixed_noise',
     'get_architecture',
+    'load_safely',
     'load_weights',
     'q_sample',
     'read_checkpoint',

@@ -3,8 +3,9 @@
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +15,52 @@ from .unet import UNet
 
 class CheckpointError(RuntimeError):
     """A checkpoint file is broken, foreign, or of another architecture."""
+
+
+def load_safely(
+    path: str | PathLike,
+    map_location: str | torch.device | Callable = 'cpu',
+    mmap: bool = False,
+    allowed: Sequence[Callable | tuple[Callable, str]] = (),
+) -> Any:
+    """``torch.load`` as weights only: no code in the file can run.
+
+    Args:
+        path (str | PathLike): A file that ``torch.save`` wrote.
+        map_location: As of ``torch.load``. Defaults to ``'cpu'``.
+        mmap (bool): As of ``torch.load``. Defaults to False.
+        allowed (Sequence[Callable | tuple[Callable, str]]): Classes and
+            functions that the file may name, besides tensors and plain Python
+            values, or pairs of what to take and its name in the file.
+            Defaults to none.
+
+    Returns:
+        Any: The content.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is truncated, is not a PyTorch file, or
+            holds more than is allowed.
+    """
+    try:
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'checkpoint file {path} does not exist') from None
+    except pickle.UnpicklingError as error:
+        unsafe = re.search(r'GLOBAL (\S+) was not an allowed global', str(error)) or re.search(
+            r'Can only .* but got .*?([\w.]+)', str(error)
+        )
+        if unsafe:
+            raise CheckpointError(
+                f'{path} holds more than weights ({unsafe[1]}), and only weights are loaded. '
+                "Save its state dict alone: torch.save(checkpoint['state_dict'], path)"
+            ) from None
+        raise CheckpointError(_unreadable(path)) from error
+    except (PermissionError, IsADirectoryError, MemoryError):
+        raise
+    except Exception as error:  # torch's unpickler meets foreign bytes with any error
+        raise CheckpointError(_unreadable(path)) from error
 
 
 def read_checkpoint(path: str | PathLike, prefix: str = '') -> dict[str, Tensor]:
@@ -37,24 +84,7 @@ def read_checkpoint(path: str | PathLike, prefix: str = '') -> dict[str, Tensor]
         CheckpointError: If the file is truncated, is not a PyTorch file,
             holds more than weights, or has no key below ``prefix``.
     """
-    try:
-        content = torch.load(
-            path, map_location='cpu', weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except FileNotFoundError:
-        raise FileNotFoundError(f'checkpoint file {path} does not exist') from None
-    except pickle.UnpicklingError as error:
-        unsafe = re.search(r'GLOBAL (\S+) was not an allowed global', str(error))
-        if unsafe:
-            raise CheckpointError(
-                f'{path} holds more than weights ({unsafe[1]}), and only weights are loaded. '
-                "Save its state dict alone: torch.save(checkpoint['state_dict'], path)"
-            ) from None
-        raise CheckpointError(_unreadable(path)) from error
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # torch's unpickler meets foreign bytes with any error
-        raise CheckpointError(_unreadable(path)) from error
+    content = load_safely(path, mmap=zipfile.is_zipfile(path))
     if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
         content = content['state_dict']
     if not isinstance(content, Mapping) or not all(
@@ -84,8 +114,8 @@ def load_weights(unet: UNet, state_dict: Mapping[str, Tensor], source: str) -> l
         list[str]: The keys that were left out as their blocks are not built.
 
     Raises:
-        CheckpointError: If a key is missing, unexpected or misshapen. The
-            message names it.
+        CheckpointError: If a key is missing, unexpected or misshapen, or a
+            weight that is needed is NaN or infinite. The message names it.
     """
     if 'time_embed.0.weight' not in state_dict:
         raise CheckpointError(
@@ -109,6 +139,9 @@ def load_weights(unet: UNet, state_dict: Mapping[str, Tensor], source: str) -> l
             f'{source} does not fit the architecture; '
             + '; '.join(f'{fault}: {_some(keys)}' for fault, keys in faults.items() if keys)
         )
+    broken = [key for key in built if not state_dict[key].isfinite().all()]
+    if broken:
+        raise CheckpointError(f'{source} has NaN or infinite weights: {_some(broken)}')
     unet.load_state_dict({key: state_dict[key] for key in built})
     return [key for key in state_dict if key not in built]
 

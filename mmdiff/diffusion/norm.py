@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 class GroupNorm32(nn.GroupNorm):
@@ -42,7 +43,9 @@ class GroupNorm32(nn.GroupNorm):
 
 
 def _group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-    needs_gradient = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    needs_gradient = torch.is_grad_enabled() and any(
+        tensor.requires_grad for tensor in (x, weight, bias)
+    )
     if needs_gradient and x.device.type == 'cpu' and x.dim() == 4:
         x = x.contiguous(memory_format=torch.channels_last)
         return _ChannelsLastGroupNorm.apply(x, groups, weight, bias, eps)
@@ -65,6 +68,7 @@ class _ChannelsLastGroupNorm(torch.autograd.Function):
         return h
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient):
         x, mean, rstd, weight = ctx.saved_tensors
         of_x, of_weight, of_bias = torch.ops.aten.native_group_norm_backward(

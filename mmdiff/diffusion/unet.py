@@ -85,7 +85,8 @@ class ResBlock(nn.Module):
         else:
             h = norm(h + emb.type(h.dtype)[..., None, None])
         h = conv(dropout(_silu(h)))
-        return h.add_(self.skip_connection(self.resample(x)))
+        skip = self.skip_connection(self.resample(x))
+        return h + skip if h.requires_grad or h.dtype != skip.dtype else h.add_(skip)
 
 
 class AttentionBlock(nn.Module):

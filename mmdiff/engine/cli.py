@@ -10,6 +10,7 @@ from mmengine.utils import import_modules_from_strings
 
 from mmdiff import stack
 from mmdiff.engine.distributed import init_cpu_distributed
+from mmdiff.engine.weights_only import load_runs_as_weights_only
 from mmdiff.utils import keep_freed_memory
 
 
@@ -61,6 +62,8 @@ def add_resume_argument(parser: argparse.ArgumentParser) -> None:
 def load_config(path: str) -> Config:
     """Read a config, and check that the OpenMMLab packages that it needs are there.
 
+    Checkpoints are loaded as weights only from then on.
+
     Args:
         path (str): The config file.
 
@@ -79,6 +82,7 @@ def load_config(path: str) -> Config:
         stack.require_operators()
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
+    load_runs_as_weights_only()
     return cfg
 
 

@@ -46,7 +46,6 @@ class DenoisingModel(BaseModel):
             raise ValueError(
                 f'arch must not be class-conditional, got num_classes={self.arch.num_classes}'
             )
-        # Convolutions and group norm are faster in this layout.
         self.unet = UNet(self.arch)
         self.amp_dtype = amp_dtype
 

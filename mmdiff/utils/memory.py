@@ -11,13 +11,14 @@ def keep_freed_memory() -> bool:
     By default it gives large blocks back to the kernel at once, which hands
     out zeroed pages, one by one, for the next feature map; that takes longer
     than to normalise one (docs/performance.md). The process then holds its
-    peak memory to its end. Only matters to tensors on the CPU.
+    peak memory to its end. It matters to tensors on the CPU only, and not
+    where another allocator is preloaded, such as jemalloc.
 
     Returns:
         bool: Whether it was done: False where the C library is another one.
     """
     try:
-        libc = ctypes.CDLL('libc.so.6')
-    except OSError:
+        mallopt = ctypes.CDLL('libc.so.6').mallopt
+    except (OSError, AttributeError):
         return False
-    return bool(libc.mallopt(_M_MMAP_MAX, 0) and libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmdiff.diffusion import Architecture, UNet, get_architecture, q_sample
 
-# The packages of one contender are not imported into the process of another: they take memory.
+# Large packages of one contender are not imported into the process of another: they take memory.
 
 
 @dataclass(frozen=True)
@@ -189,13 +189,13 @@ def step(features_of: Callable, x: Tensor, task: Task) -> None:
     sum(feature.square().mean() for feature in features).backward()
 
 
-def seconds_a_step(function: Callable, device: str) -> float:
-    """Mean over as many steps as five seconds hold, at least one.
+def seconds_a_step(function: Callable, device: str, at_least: float = 5.0) -> float:
+    """Mean over as many steps as some seconds hold, at least one.
 
     After a pause, in which the others had their turn, the first is slower by up to a tenth.
     """
     taken = []
-    while sum(taken) < 5:
+    while sum(taken) < at_least:
         taken.append(seconds(function, device))
     return sum(taken) / len(taken)
 
@@ -210,12 +210,11 @@ def seconds(function: Callable, device: str) -> float:
 
 
 def fastest_flops(device: str) -> float:
-    """FLOP/s of the fastest of some plain convolutions and matrix products."""
-    best = 0.0
-    for flops, function in _plain_operations(device):
-        function()
-        best = max(best, flops / min(seconds(function, device) for _ in range(3)))
-    return best
+    """FLOP/s, over a second, of the fastest of some plain convolutions and matrix products."""
+    return max(
+        flops / seconds_a_step(function, device, at_least=1.0)
+        for flops, function in _plain_operations(device)
+    )
 
 
 @torch.no_grad()

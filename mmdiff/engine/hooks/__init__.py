@@ -1,6 +1,13 @@
 from .iteration_seed import IterationSeedHook
 from .progress_bar import ProgressBarHook
+from .safe_checkpoint import SafeCheckpointHook
 from .sample_picture import SamplePictureHook
 from .save_unet import SaveUNetHook
 
-__all__ = ['IterationSeedHook', 'ProgressBarHook', 'SamplePictureHook', 'SaveUNetHook']
+__all__ = [
+    'IterationSeedHook',
+    'ProgressBarHook',
+    'SafeCheckpointHook',
+    'SamplePictureHook',
+    'SaveUNetHook',
+]

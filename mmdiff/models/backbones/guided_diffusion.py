@@ -131,6 +131,10 @@ class GuidedDiffusionBackbone(BaseModule):
             _check_int('label', label, 0, self.arch.num_classes - 1)
         if amp_dtype is not None:
             _check_choice('amp_dtype', amp_dtype, AMP_DTYPES)
+        _check_int('seed', seed, 0)
+        for name, value in (('batch_timesteps', batch_timesteps), ('with_cp', with_cp)):
+            if not isinstance(value, bool):
+                raise TypeError(f'{name} must be True or False, got {value!r}')
         self.single_timestep = isinstance(timestep, int)
         self.batch_timesteps = batch_timesteps
         self.noise = noise
@@ -220,10 +224,15 @@ class GuidedDiffusionBackbone(BaseModule):
             is a sequence, such a tuple for each timestep, in their order.
 
         Raises:
-            ValueError: If the input is not of shape (N, 3, H, W).
+            TypeError: If the input is not of floating point.
+            ValueError: If it is not of shape (N, 3, H, W), or empty.
         """
-        if x_0.dim() != 4 or x_0.shape[1] != 3:
-            raise ValueError(f'x_0 must have shape (N, 3, H, W), got {tuple(x_0.shape)}')
+        if x_0.dim() != 4 or x_0.shape[1] != 3 or not x_0.numel():
+            raise ValueError(
+                f'x_0 must have shape (N, 3, H, W), none of them 0, got {tuple(x_0.shape)}'
+            )
+        if not x_0.is_floating_point():
+            raise TypeError(f'x_0 must hold floating-point values in [-1, 1], got {x_0.dtype}')
         padded = self._pad(x_0)
         x_t = [self.noised(padded, t) for t in self.timesteps]
         own_precision = (
@@ -292,8 +301,10 @@ class GuidedDiffusionBackbone(BaseModule):
         if self.ensemble_size > 1:
             maps = [m.unflatten(0, (-1, self.ensemble_size)).mean(dim=1) for m in maps]
         height, width = image_size
+        # Contiguous, though the U-Net's are channels_last: mmcv's RoIAlign reads its input as if it
+        # were (https://github.com/open-mmlab/mmcv/issues/2203).
         return tuple(
-            m[..., : math.ceil(height / s), : math.ceil(width / s)]
+            m[..., : math.ceil(height / s), : math.ceil(width / s)].contiguous()
             for m, s in zip(maps, self.strides, strict=True)
         )
 
@@ -318,5 +329,5 @@ def _check_int(name, value, low, high=None):
 
 
 def _check_choice(name, value, choices):
-    if value not in choices:
+    if value not in list(choices):
         raise ValueError(f'{name} must be one of {", ".join(choices)}, got {value!r}')

@@ -1,0 +1,17 @@
+"""Sphinx's settings: `python -m sphinx -W docs docs/_build` (pip install -e .[docs])."""
+
+from mmdiff import __version__
+
+project = 'mmdiff'
+author = copyright = 'the mmdiff contributors'
+version = release = __version__
+extensions = ['sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'myst_parser']
+myst_enable_extensions = ['dollarmath']
+myst_heading_anchors = 3
+exclude_patterns = ['_build']
+# Annotations are in the docstrings, in words.
+autodoc_typehints = 'none'
+autodoc_member_order = 'bysource'
+# 'any number of' and the like in docstrings are no names of classes.
+napoleon_use_ivar = True
+html_theme = 'furo'

@@ -1,0 +1,177 @@
+"""Features of images in one line, without a config."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from os import PathLike
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mmdiff.models import GuidedDiffusionBackbone
+from mmdiff.utils import keep_freed_memory
+
+from .images import AnyImage, centre_square, read_image, single_images, to_tensor
+
+
+class FeatureExtractor:
+    """Features of a pretrained diffusion U-Net, for images in any form.
+
+    .. code-block:: python
+
+        extractor = FeatureExtractor(
+            'adm-256-uncond', '256x256_diffusion_uncond.pt', blocks=(19, 24), timestep=150
+        )
+        maps = extractor('photos/cat.jpg')
+        maps[150, 24]  # of shape (1, 1024, 16, 16)
+
+    Args:
+        arch (str | dict): Name or fields of the architecture, see
+            :data:`mmdiff.diffusion.ARCHITECTURES`.
+        checkpoint (str, optional): Path or URL of a guided-diffusion
+            checkpoint, or ``mmdiff://NAME`` for one that comes with mmdiff.
+            None leaves the weights random.
+        blocks (int | Sequence[int]): Numbers of blocks, from 1. Defaults to
+            24, the paper's.
+        timestep (int | Sequence[int]): One or more timesteps, 0 to 999.
+            Defaults to 150, the paper's for classification (section 4.1).
+        size (int | str): Images are cut to the square in their middle and
+            resized to so many pixels. ``'trained'`` is the size at which the
+            U-Net was trained, ``'original'`` leaves images as they are.
+            Defaults to ``'trained'``.
+        device (str | torch.device, optional): Defaults to None: the GPU if
+            there is one. On a CPU, the process keeps its memory from then on
+            (:func:`mmdiff.utils.keep_freed_memory`).
+        **kwargs: Further arguments of :class:`GuidedDiffusionBackbone`, such
+            as ``ensemble_size`` or ``eval_noise``.
+
+    Attributes:
+        backbone (GuidedDiffusionBackbone): The model, frozen.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        CheckpointError: If the checkpoint is broken or does not fit ``arch``.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        arch: str | dict,
+        checkpoint: str | PathLike | None,
+        *,
+        blocks: int | Sequence[int] = 24,
+        timestep: int | Sequence[int] = 150,
+        size: int | str = 'trained',
+        device: str | torch.device | None = None,
+        **kwargs,
+    ):
+        if size not in ('trained', 'original') and (
+            not isinstance(size, int) or isinstance(size, bool) or size < 1
+        ):
+            raise ValueError(f"size must be a positive int, 'trained' or 'original', got {size!r}")
+        init_cfg = None
+        if checkpoint is not None:
+            init_cfg = dict(type='Pretrained', checkpoint=str(checkpoint))
+        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        if self.device.type == 'cpu':
+            keep_freed_memory()
+        self.backbone = GuidedDiffusionBackbone(
+            arch=arch,
+            blocks=blocks,
+            timestep=timestep,
+            frozen='all',
+            init_cfg=init_cfg,
+            **kwargs,
+        )
+        self.backbone.init_weights()
+        self.backbone.to(self.device).eval()
+        self.size = self.backbone.arch.image_size if size == 'trained' else size
+
+    def __call__(
+        self,
+        images: AnyImage | Sequence[AnyImage],
+        batch_size: int = 8,
+        progress: bool = False,
+    ) -> dict[tuple[int, int], Tensor]:
+        """Features of images.
+
+        Args:
+            images: A file, a folder, a Pillow image, an array of shape
+                (H, W, 3), a tensor of shape (3, H, W) or (N, 3, H, W), or a
+                list of any of these; see :func:`mmdiff.apis.read_image`.
+            batch_size (int): Images at a time. Defaults to 8.
+            progress (bool): Show a progress bar on stderr. Defaults to False.
+
+        Returns:
+            dict[tuple[int, int], Tensor]: For each (timestep, block), the maps
+            of all images, shape (N, C_b, H / s_b, W / s_b), on the CPU.
+
+        Raises:
+            FileNotFoundError: If there is no such file or folder.
+            TypeError: If an image is in none of these forms.
+            ValueError: If an image cannot be read, or sizes differ. The
+                message names the image.
+        """
+        batches = list(self.iterate(images, batch_size, progress))
+        if not batches:
+            raise ValueError(f'images must hold at least one, got {images!r}')
+        first, names = batches[0][1], batches[0][0]
+        for others, maps in batches:
+            if any(maps[key].shape[1:] != value.shape[1:] for key, value in first.items()):
+                raise _sizes_differ(names[0], others[0])
+        return {key: torch.cat([maps[key] for _, maps in batches]) for key in first}
+
+    def iterate(
+        self,
+        images: AnyImage | Sequence[AnyImage],
+        batch_size: int = 8,
+        progress: bool = False,
+    ) -> Iterator[tuple[list[str], dict[tuple[int, int], Tensor]]]:
+        """Features of images, a batch at a time, for more than fit into memory.
+
+        Args:
+            images: As for a call.
+            batch_size (int): Images at a time. Defaults to 8.
+            progress (bool): Show a progress bar on stderr. Defaults to False.
+
+        Yields:
+            tuple: Names of the images (paths, or ``'image 0'`` and so on), and
+            their features as of a call.
+
+        Raises:
+            As a call.
+        """
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+            raise ValueError(f'batch_size must be a positive int, got {batch_size!r}')
+        named = list(single_images(images))
+        remaining = iter(named)
+        with tqdm(total=len(named), unit='image', disable=not progress) as bar:
+            while batch := list(islice(remaining, batch_size)):
+                names = [name for name, _ in batch]
+                yield names, self._features([self._prepare(*item) for item in batch], names)
+                bar.update(len(batch))
+
+    def _prepare(self, name: str, image: AnyImage) -> Tensor:
+        rgb = read_image(image, name)
+        return to_tensor(rgb if self.size == 'original' else centre_square(rgb, self.size))
+
+    @torch.no_grad()
+    def _features(self, images: list[Tensor], names: list[str]) -> dict[tuple[int, int], Tensor]:
+        for image, name in zip(images, names, strict=True):
+            if image.shape != images[0].shape:
+                raise _sizes_differ(names[0], name)
+        features = self.backbone(torch.stack(images).to(self.device))
+        features = (features,) if self.backbone.single_timestep else features
+        return {
+            (timestep, block): maps.cpu()
+            for timestep, of_blocks in zip(self.backbone.timesteps, features, strict=True)
+            for block, maps in zip(self.backbone.blocks, of_blocks, strict=True)
+        }
+
+
+def _sizes_differ(first: str, other: str) -> ValueError:
+    return ValueError(
+        f"size='original' wants images of one size, but {first} and {other} differ; take "
+        'iterate(..., batch_size=1)'
+    )

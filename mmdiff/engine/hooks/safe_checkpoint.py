@@ -1,0 +1,144 @@
+"""Checkpoints that a kill or a full disk cannot break."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook
+
+from mmdiff.registry import HOOKS
+
+PARTIAL = '.partial'
+
+
+@register_backend('mmdiff.whole_files')
+class WholeFilesBackend(LocalBackend):
+    """Local files that are whole or not there: written beside, then renamed."""
+
+    def __init__(self):
+        super().__init__()
+        self._put_off = None
+
+    @contextmanager
+    def removals_put_off(self):
+        """Collect the files to be removed, in place of removing them, while the context lasts."""
+        self._put_off = []
+        try:
+            yield self._put_off
+        finally:
+            self._put_off = None
+
+    def remove(self, filepath: str | Path) -> None:
+        """Remove a file, unless :meth:`removals_put_off` collects it.
+
+        Args:
+            filepath (str | Path): The file.
+        """
+        if self._put_off is None:
+            super().remove(filepath)
+        else:
+            self._put_off.append(filepath)
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write a file.
+
+        Args:
+            obj (bytes): The content.
+            filepath (str | Path): Where.
+
+        Raises:
+            OSError: If it cannot be written, e.g. as the disk is full. What
+                was there before is kept.
+        """
+        path = Path(filepath)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + PARTIAL)
+        try:
+            with open(partial, 'wb') as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise OSError(
+                error.errno,
+                f'could not write {path} ({len(obj) / 1e6:.0f} MB): {error.strerror}. Earlier '
+                'checkpoints are as they were, and --resume goes on from the last one',
+            ) from error
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """MMEngine's checkpoint hook, for runs that may be killed at any time.
+
+    A checkpoint, and the file ``last_checkpoint`` that names it, are written
+    beside the old one and then renamed; and old checkpoints, also the best
+    one so far, are removed after the new one is there, not before. (A
+    validation that is killed is not made up for: the run goes on with the
+    next iteration.)
+
+    Args:
+        **kwargs: As of MMEngine's ``CheckpointHook``, without
+            ``backend_args``: checkpoints are on a local disk.
+
+    Raises:
+        ValueError: If ``out_dir`` is not on a local disk.
+    """
+
+    def __init__(self, **kwargs):
+        if '://' in str(kwargs.get('out_dir')):
+            raise ValueError(f'out_dir must be a local folder, got {kwargs["out_dir"]!r}')
+        super().__init__(backend_args=dict(backend='mmdiff.whole_files'), **kwargs)
+
+    def before_train(self, runner) -> None:
+        """Prepare, and remove what a kill left half written.
+
+        Args:
+            runner (Runner): The run.
+        """
+        super().before_train(runner)
+        if is_main_process():
+            for folder in {self.out_dir, runner.work_dir}:
+                for partial in Path(folder).glob(f'*{PARTIAL}'):
+                    partial.unlink()
+
+    def _save_best_checkpoint(self, runner, metrics):
+        with self.file_backend.removals_put_off() as outdated:
+            super()._save_best_checkpoint(runner, metrics)
+        best = {
+            getattr(self, 'best_ckpt_path', None),
+            *getattr(self, 'best_ckpt_path_dict', {}).values(),
+        }
+        for path in set(outdated) - best:
+            self.file_backend.remove(path)
+
+    def _save_checkpoint_with_step(self, runner, step, meta):
+        outdated = None
+        if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
+            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+                outdated = self.keep_ckpt_ids.popleft()
+            self.keep_ckpt_ids.append(step)
+            # For the run that resumes from this checkpoint.
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if is_main_process():
+            self.file_backend.put(
+                self.last_ckpt.encode(), Path(runner.work_dir) / 'last_checkpoint'
+            )
+            if outdated is not None:
+                Path(self.out_dir, self.filename_tmpl.format(outdated)).unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+"""Checkpoints of runs, loaded without running code that is in them."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+
+from mmdiff.diffusion import load_safely
+
+
+def _statistic(owner: type, name: str) -> Callable:
+    """In place of ``getattr``, by which a pickled HistoryBuffer names its methods."""
+    if owner is HistoryBuffer and name in ('min', 'max', 'current', 'mean'):
+        return getattr(HistoryBuffer, name)
+    raise pickle.UnpicklingError(f'GLOBAL {owner.__name__}.{name} was not an allowed global')
+
+
+# Besides weights, MMEngine's checkpoints hold what was logged.
+LOGS = (
+    HistoryBuffer,
+    (_statistic, 'builtins.getattr'),
+    np.ndarray,
+    np.dtype,
+    *(type(np.dtype(code)) for code in np.typecodes['All'] if code not in 'OSUVMm'),
+    # The functions that build arrays and numbers again.
+    np.empty(0).__reduce__()[0],
+    np.float64(0).__reduce__()[0],
+)
+
+
+def load_run(filename: str, map_location=None) -> dict:
+    """Load the checkpoint of a run, for ``--resume`` and ``tools/test.py``.
+
+    MMEngine's own loader, whose place this takes, runs the code in a file
+    that is more than weights.
+
+    Args:
+        filename (str): Path of the checkpoint.
+        map_location: As of ``torch.load``. Defaults to None.
+
+    Returns:
+        dict: The checkpoint.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is truncated, is not a PyTorch file, or
+            holds more than weights and logs.
+    """
+    return load_safely(Path(filename).expanduser(), map_location, allowed=LOGS)
+
+
+def load_runs_as_weights_only() -> None:
+    """Make MMEngine load local checkpoints with :func:`load_run`."""
+    CheckpointLoader.register_scheme('', loader=load_run, force=True)
