@@ -9,9 +9,11 @@ extensions = ['sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'myst_parser']
 myst_enable_extensions = ['dollarmath']
 myst_heading_anchors = 3
 exclude_patterns = ['_build']
+# Links to configs and code are for readers on GitHub; tests/test_docs.py checks them.
+suppress_warnings = ['myst.xref_missing']
 # Annotations are in the docstrings, in words.
 autodoc_typehints = 'none'
 autodoc_member_order = 'bysource'
-# 'any number of' and the like in docstrings are no names of classes.
+# A list of attributes, without an entry of its own for each.
 napoleon_use_ivar = True
 html_theme = 'furo'

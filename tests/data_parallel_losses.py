@@ -53,7 +53,7 @@ def main():
     if distributed:
         torch.distributed.init_process_group('gloo')
     model = build(config, frozen)
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.05)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
     wrapper = OptimWrapper(optimizer)
     model = MMDistributedDataParallel(model) if distributed else model
     model.train()

@@ -17,10 +17,12 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmseg.utils import register_all_modules
 
 from mmdiff.engine.weights_only import load_run
 from mmdiff.models import GuidedDiffusionBackbone  # noqa: F401  imported before the forks
 
+register_all_modules(init_default_scope=False)
 ROOT = Path(__file__).parent.parent
 ITERATIONS = 25
 
@@ -101,7 +103,7 @@ def killed_run(data_root, work_dir, rng):
     attempts = ['fsync', 'replace', 'unlink'] + [None] * 40
     for kills, fatal_call in enumerate(attempts):
         pid = start(data_root, work_dir, fatal_call)
-        if not (was_killed(pid) if fatal_call else kill_after(pid, rng.uniform(0.5, 5.0))):
+        if not (was_killed(pid) if fatal_call else kill_after(pid, rng.uniform(0.5, 4.0))):
             return kills
         last_checkpoint(work_dir)
     raise AssertionError(f'not at the end after {len(attempts)} attempts')
