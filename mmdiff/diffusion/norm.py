@@ -17,7 +17,11 @@ class GroupNorm32(nn.GroupNorm):
         super().__init__(32, channels)
 
     def forward(
-        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+        self,
+        x: Tensor,
+        scale: Tensor | None = None,
+        shift: Tensor | None = None,
+        silu: bool = False,
     ) -> Tensor:
         """Normalise, and multiply by 1 + ``scale`` and add ``shift`` if given.
 
@@ -25,6 +29,7 @@ class GroupNorm32(nn.GroupNorm):
             x (Tensor): Shape (N, C, ...).
             scale (Tensor, optional): Shape (N, C), or (1, C) for all alike.
             shift (Tensor, optional): Of the shape of ``scale``.
+            silu (bool): Apply SiLU to that. Defaults to False.
 
         Returns:
             Tensor: Of the shape and dtype of ``x``.
@@ -35,44 +40,62 @@ class GroupNorm32(nn.GroupNorm):
             # A pass over the map less than to scale and shift it afterwards.
             factor = 1 + scale[0].float()
             weight, bias = weight * factor, bias * factor + shift[0].float()
-        h = _group_norm(x.float(), self.num_groups, weight, bias, self.eps)
-        if scale is not None and not same_for_all:
+        if scale is None or same_for_all:
+            h = _group_norm(x.float(), self.num_groups, weight, bias, self.eps, silu)
+        else:
             shape = (..., *[None] * (x.dim() - 2))
+            h = _group_norm(x.float(), self.num_groups, weight, bias, self.eps)
             h = torch.addcmul(shift.float()[shape], h, 1 + scale.float()[shape])
+            h = _silu(h) if silu else h
         return h.type(x.dtype)
 
 
-def _group_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+def _silu(h: Tensor) -> Tensor:
+    """SiLU of what nothing else refers to: in its memory, unless autograd keeps it."""
+    return F.silu(h, inplace=not h.requires_grad)
+
+
+def _group_norm(
+    x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, silu: bool = False
+) -> Tensor:
     needs_gradient = torch.is_grad_enabled() and any(
         tensor.requires_grad for tensor in (x, weight, bias)
     )
     if needs_gradient and x.device.type == 'cpu' and x.dim() == 4:
         x = x.contiguous(memory_format=torch.channels_last)
-        return _ChannelsLastGroupNorm.apply(x, groups, weight, bias, eps)
-    return F.group_norm(x, groups, weight, bias, eps)
+        return _ChannelsLastGroupNorm.apply(x, groups, weight, bias, eps, silu)
+    h = F.group_norm(x, groups, weight, bias, eps)
+    return _silu(h) if silu else h
 
 
 class _ChannelsLastGroupNorm(torch.autograd.Function):
-    """PyTorch's, with a backward that always asks for all gradients.
+    """PyTorch's, and SiLU, with a backward that always asks for all gradients.
 
     On the CPU, that of PyTorch (2.13 at least) crashes the process on a
     channels_last input of which no gradient is asked: after frozen blocks,
     or when ``torch.autograd.grad`` is asked for some parameters.
+
+    The normalised map, which SiLU's backward wants, is computed again rather
+    than kept: a third less to keep for a little more time.
     """
 
     @staticmethod
-    def forward(ctx, x, groups, weight, bias, eps):
+    def forward(ctx, x, groups, weight, bias, eps, silu):
         ctx.sizes = (len(x), x.shape[1], x[0, 0].numel(), groups)
+        ctx.eps, ctx.silu = eps, silu
         h, mean, rstd = torch.native_group_norm(x, weight, bias, *ctx.sizes, eps)
-        ctx.save_for_backward(x, mean, rstd, weight)
-        return h
+        ctx.save_for_backward(x, mean, rstd, weight, bias)
+        return F.silu(h, inplace=True) if silu else h
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        x, mean, rstd, weight = ctx.saved_tensors
+        x, mean, rstd, weight, bias = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        if ctx.silu:
+            h = torch.native_group_norm(x, weight, bias, *ctx.sizes, ctx.eps)[0]
+            gradient = torch.ops.aten.silu_backward(gradient, h)
         of_x, of_weight, of_bias = torch.ops.aten.native_group_norm_backward(
-            gradient.contiguous(memory_format=torch.channels_last),
-            x, mean, rstd, weight, *ctx.sizes, [True, True, True],
-        )  # fmt: skip
-        return of_x, None, of_weight, of_bias, None
+            gradient, x, mean, rstd, weight, *ctx.sizes, [True, True, True]
+        )
+        return of_x, None, of_weight, of_bias, None, None

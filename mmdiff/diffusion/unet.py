@@ -77,14 +77,14 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         norm, _, conv = self.in_layers
-        h = conv(self.resample(_silu(norm(x))))
+        h = conv(self.resample(norm(x, silu=True)))
         emb = self.emb_layers(emb)
         norm, _, dropout, conv = self.out_layers
         if self.use_scale_shift_norm:
-            h = norm(h, *emb.chunk(2, dim=1))
+            h = norm(h, *emb.chunk(2, dim=1), silu=True)
         else:
-            h = norm(h + emb.type(h.dtype)[..., None, None])
-        h = conv(dropout(_silu(h)))
+            h = norm(h + emb.type(h.dtype)[..., None, None], silu=True)
+        h = conv(dropout(h))
         skip = self.skip_connection(self.resample(x))
         return h + skip if h.requires_grad or h.dtype != skip.dtype else h.add_(skip)
 
@@ -422,11 +422,6 @@ class UNet(nn.Module):
         if self.arch.num_classes is None:
             raise ValueError(f'labels={labels} given, but the model is not class-conditional')
         return emb + self.label_emb(labels)
-
-
-def _silu(h: Tensor) -> Tensor:
-    """SiLU of what nothing else refers to: in its memory, unless autograd keeps it."""
-    return F.silu(h, inplace=not h.requires_grad)
 
 
 class _Double(nn.Module):
