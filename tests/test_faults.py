@@ -142,11 +142,13 @@ def test_bad_checkpoints_of_runs(kind, digit_scenes, tmp_path, run):
     content = path.read_bytes()
     path.write_bytes({'code': content, 'truncated': content[:-200]}[kind])
     config = 'configs/upernet_gd_digit-scenes.py'
-    data = [f'{split}_dataloader.dataset.data_root={digit_scenes}' for split in ('train', 'test')]
-    for command in (
-        ('tools/test.py', config, path),
-        ('tools/train.py', config, '--resume', path),
-    ):
+    data = [
+        f'{split}_dataloader.dataset.data_root={digit_scenes}' for split in ('train', 'val', 'test')
+    ]
+    commands = [('tools/test.py', config, path)]
+    if kind == 'code':
+        commands.append(('tools/train.py', config, '--resume', path))
+    for command in commands:
         options = ('--work-dir', tmp_path / 'work', '--cfg-options', *data)
         printed = run('python', *command, *options, fails=True)
         message = 'holds more than weights' if kind == 'code' else 'is truncated, or is not a file'

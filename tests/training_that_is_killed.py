@@ -103,7 +103,7 @@ def killed_run(data_root, work_dir, rng):
     attempts = ['fsync', 'replace', 'unlink'] + [None] * 40
     for kills, fatal_call in enumerate(attempts):
         pid = start(data_root, work_dir, fatal_call)
-        if not (was_killed(pid) if fatal_call else kill_after(pid, rng.uniform(0.5, 4.0))):
+        if not (was_killed(pid) if fatal_call else kill_after(pid, rng.uniform(0.5, 3.0))):
             return kills
         last_checkpoint(work_dir)
     raise AssertionError(f'not at the end after {len(attempts)} attempts')

@@ -199,7 +199,7 @@ class UNet(nn.Module):
                 nn.SiLU(),
                 _zero(nn.Conv2d(channels, 6 if arch.learn_sigma else 3, 3, padding=1)),
             )
-        # docs/performance.md
+        # Faster on a CPU: docs/performance.md.
         self.to(memory_format=torch.channels_last)
 
     def _build(self, block: Block) -> BlockLayers:
