@@ -24,7 +24,7 @@ from mmdiff.models import GuidedDiffusionBackbone  # noqa: F401  imported before
 
 register_all_modules(init_default_scope=False)
 ROOT = Path(__file__).parent.parent
-ITERATIONS = 25
+ITERATIONS = 10
 
 
 def config(data_root, work_dir):
@@ -97,13 +97,16 @@ def kill_after(pid, seconds):
     return was_killed(pid)
 
 
-def killed_run(data_root, work_dir, rng):
-    """Train to the end in as many attempts as it takes; return how many were killed."""
+def killed_run(data_root, work_dir, rng, whole):
+    """Train to the end in as many attempts as it takes; return how many were killed.
+
+    ``whole`` is how many seconds it takes undisturbed.
+    """
     # At what a checkpoint and last_checkpoint are written with, and at any time.
     attempts = ['fsync', 'replace', 'unlink'] + [None] * 40
     for kills, fatal_call in enumerate(attempts):
         pid = start(data_root, work_dir, fatal_call)
-        if not (was_killed(pid) if fatal_call else kill_after(pid, rng.uniform(0.5, 3.0))):
+        if not (was_killed(pid) if fatal_call else kill_after(pid, whole * rng.uniform(0.3, 0.8))):
             return kills
         last_checkpoint(work_dir)
     raise AssertionError(f'not at the end after {len(attempts)} attempts')
@@ -113,13 +116,15 @@ def main():
     data_root, out = map(Path, sys.argv[1:])
     torch.set_num_threads(1)
     rng = random.Random(0)
+    begin = time.monotonic()
     assert not was_killed(start(data_root, out / 'undisturbed'))
+    whole = time.monotonic() - begin
     expected = last_checkpoint(out / 'undisturbed')
     assert expected['meta']['iter'] == ITERATIONS
     kills = runs = 0
     while kills < 20:
         work_dir = out / f'killed_{runs}'
-        kills += killed_run(data_root, work_dir, rng)
+        kills += killed_run(data_root, work_dir, rng, whole)
         checkpoint = last_checkpoint(work_dir)
         assert checkpoint['meta']['iter'] == ITERATIONS
         for key, value in expected['state_dict'].items():
