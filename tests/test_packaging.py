@@ -3,8 +3,11 @@
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -67,15 +70,43 @@ def test_wheel_has_configs_and_tools_and_no_openmmlab_dependency(clone, tmp_path
     extras = {line.split(': ')[1] for line in lines if line.startswith('Provides-Extra')}
     assert {'det', 'cls', 'pretrain', 'test', 'bench'} <= extras
 
-    # The installed package finds the tested set without the clone.
-    target = tmp_path / 'site'
-    pip('install', '--no-deps', '--target', target, wheel)
-    code = 'from mmdiff import stack; print(stack.requirements_file())'
-    found = subprocess.run(
-        [sys.executable, '-c', code],
-        cwd=tmp_path, env={'PYTHONPATH': str(target)}, capture_output=True, text=True, check=True,
+
+def test_wheel_trains_in_an_environment_of_its_own_from_elsewhere(clone, tmp_path):
+    pip('wheel', '--no-deps', '-w', tmp_path, clone)
+    (wheel,) = tmp_path.glob('*.whl')
+    shutil.rmtree(clone)
+    environment, elsewhere = tmp_path / 'environment', tmp_path / 'elsewhere'
+    venv.create(environment)
+    python = environment / 'bin' / 'python'
+    pip('--python', python, 'install', '--no-deps', wheel)
+    site = Path(sysconfig.get_path('purelib', vars=dict(base=str(environment))))
+    # What mmdiff needs is this environment's. Its own link to mmdiff is not followed from there.
+    (site / 'needed.pth').write_text(sysconfig.get_path('purelib'))
+    elsewhere.mkdir()
+
+    def run(*command):
+        result = subprocess.run(
+            [python, *command], cwd=elsewhere, env=dict(OMP_NUM_THREADS='1'),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout[-3000:]
+        return result.stdout
+
+    code = (
+        'import mmdiff; from mmdiff import stack; print(mmdiff.__file__, stack.requirements_file())'
+    )
+    package, requirements = run('-c', code).split()
+    assert Path(package).parent == site / 'mmdiff'
+    assert requirements == str(site / CONTENT[-1])
+    mim = site / 'mmdiff' / '.mim'
+    run(mim / 'tools/dataset_converters/digit_scenes.py', 'data/digit_scenes',
+        '--num-train=4', '--num-val=2', '--num-test=2')  # fmt: skip
+    printed = run(
+        mim / 'tools/train.py', mim / 'configs/upernet_gd_digit-scenes.py', '--cfg-options',
+        'train_cfg.max_iters=1', 'train_dataloader.batch_size=2', 'default_hooks.logger.interval=1',
     )  # fmt: skip
-    assert found.stdout.strip() == str(target / CONTENT[-1])
+    assert f'Loaded the U-Net from mmdiff://{Path(CONTENT[0]).name}' in printed
+    assert (elsewhere / 'work_dirs/upernet_gd_digit-scenes/iter_1.pth').is_file()
 
 
 def test_source_distribution_builds_the_same_wheel(clone, tmp_path):
