@@ -65,6 +65,8 @@ MODELS = _child('MODELS', 'mmdiff.models')
 HOOKS = _child('HOOKS', 'mmdiff.engine')
 METRICS = _child('METRICS', 'mmdiff.evaluation')
 DATASETS = _child('DATASETS')
+# Not of all of mmdiff.engine: what it imports is large.
+STRATEGIES = _child('STRATEGIES', 'mmdiff.engine.fsdp')
 
 # mmdiff has none of its own, but inherited configs name those of others.
 DATA_SAMPLERS = _child('DATA_SAMPLERS')

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmengine.runner import Runner
+from mmengine.registry import RUNNERS
 
 from mmdiff.engine.cli import add_resume_argument, add_run_arguments, load_training_config
 
@@ -27,7 +27,8 @@ def main():
         from mmdiff.classification import use_feature_cache
 
         use_feature_cache(cfg, args.feature_cache)
-    Runner.from_cfg(cfg).train()
+    # MMEngine's Runner, unless the config has a runner_type.
+    RUNNERS.build(cfg).train()
 
 
 if __name__ == '__main__':

@@ -17,5 +17,7 @@ def init_cpu_distributed(cfg: Config) -> None:
     """
     torch.distributed.init_process_group('gloo')
     cfg.sync_bn = None
+    if 'strategy' in cfg:
+        cfg.strategy.sync_bn = None
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     print_log('No GPU: processes talk through gloo, and batch norm is not synchronised.')

@@ -30,6 +30,7 @@ TASKS = {
         Task('DifFeed windowed, b=24', blocks=(24,), feedback='windowed'),
         Task('DifFormer, T={90,150,300}, B={19,24,30}', (19, 24, 30), timesteps=(90, 150, 300)),
         Task('training, b=24', blocks=(24,), trained='U-Net'),
+        Task('training with checkpointing, b=24', (24,), trained='U-Net', checkpointing=True),
         Task('training, DifFeed bottleneck, b=24', (24,), 'bottleneck', trained='feedback'),
     )
 }

@@ -28,6 +28,8 @@ class Task:
         timesteps (tuple[int, ...]): The timesteps.
         trained (str, optional): Whether it is a training step (forward and
             backward), and of what: ``'U-Net'`` or ``'feedback'``.
+        checkpointing (bool): Whether the backward computes activations
+            again.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Task:
     feedback: str | None = None
     timesteps: tuple[int, ...] = (90,)
     trained: str | None = None
+    checkpointing: bool = False
 
 
 def architecture(name: str) -> Architecture:
@@ -84,7 +87,7 @@ def guided_diffusion(task: Task, arch: Architecture, weights: Path, device: str)
     from guided_diffusion_unet import authors_diffeed, authors_features, guided_diffusion_unet
 
     with torch.device('meta'):
-        unet = guided_diffusion_unet(arch)
+        unet = guided_diffusion_unet(arch, use_checkpoint=task.checkpointing)
     unet = load(unet, weights, device).requires_grad_(task.trained == 'U-Net')
     feedback = feedback_network(arch, task, device) if task.feedback else None
 
@@ -112,6 +115,8 @@ def diffusers(task: Task, arch: Architecture, weights: Path, device: str) -> Cal
         source, unet = guided_diffusion_unet(arch), diffusers_unet(arch)
     share_weights(load(source, weights, device), unet, arch)
     unet.eval().requires_grad_(task.trained == 'U-Net')
+    if task.checkpointing:
+        unet.enable_gradient_checkpointing()
     last_layers = [layers[-1] for layers in diffusers_blocks(unet)]
     feedback = feedback_network(arch, task, device) if task.feedback else None
 
@@ -163,6 +168,7 @@ def mmdiff(task: Task, arch: Architecture, weights: Path, device: str) -> Callab
         noise='none',
         eval_noise='none',
         frozen='none' if task.trained == 'U-Net' else 'all',
+        with_cp=task.checkpointing,
     )
     with torch.device('meta'):
         if task.feedback:
@@ -246,7 +252,8 @@ def peak_memory(device: str) -> int:
 
 
 def count_macs(task: Task, contender: str, arch: Architecture, shape: tuple, weights: Path) -> int:
-    """MACs of a step, backward included, by its shapes alone."""
+    """MACs of a step, backward included, by its shapes alone; computed again does not count."""
+    task = replace(task, checkpointing=False)
     features_of = CONTENDERS[contender](task, arch, weights, 'meta')
     with FlopCounterMode(display=False) as counter:
         step(features_of, torch.empty(shape, device='meta'), task)

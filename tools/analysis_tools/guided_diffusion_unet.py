@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmdiff.diffusion import Architecture
 
 
-def guided_diffusion_unet(arch: Architecture) -> UNetModel:
+def guided_diffusion_unet(arch: Architecture, use_checkpoint: bool = False) -> UNetModel:
     """The U-Net of guided-diffusion."""
     return UNetModel(
         image_size=arch.image_size,
@@ -22,6 +22,7 @@ def guided_diffusion_unet(arch: Architecture) -> UNetModel:
         dropout=arch.dropout,
         channel_mult=arch.channel_mult,
         num_classes=arch.num_classes,
+        use_checkpoint=use_checkpoint,
         num_heads=arch.num_heads,
         num_head_channels=arch.num_head_channels or -1,
         use_scale_shift_norm=arch.use_scale_shift_norm,

@@ -105,7 +105,17 @@ class SafeCheckpointHook(CheckpointHook):
                 for partial in Path(folder).glob(f'*{PARTIAL}'):
                     partial.unlink()
 
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Correct where the run is: after a validation, FlexibleRunner counts one iteration more.
+
+        Args:
+            runner (Runner): The run.
+            checkpoint (dict): What will be written.
+        """
+        checkpoint['meta'].update(self._position)
+
     def _save_best_checkpoint(self, runner, metrics):
+        self._position = dict(epoch=runner.epoch, iter=runner.iter)
         with self.file_backend.removals_put_off() as outdated:
             super()._save_best_checkpoint(runner, metrics)
         best = {
@@ -123,6 +133,7 @@ class SafeCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids.append(step)
             # For the run that resumes from this checkpoint.
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        self._position = dict(meta)
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)

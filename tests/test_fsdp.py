@@ -1,0 +1,112 @@
+"""Training that shards the model over processes is training as ever."""
+
+import pytest
+import torch
+from test_tools import ade20k, schedule, small_ade20k  # noqa: F401
+from torch import nn
+from training_memory import units
+
+from mmdiff.diffusion import ARCHITECTURES, UNet
+from mmdiff.engine.fsdp import FSDPStrategy
+from mmdiff.engine.weights_only import load_run
+
+
+def test_units_are_blocks_and_large_layers():
+    unet = UNet(ARCHITECTURES['adm-64-small'])
+    attention = nn.MultiheadAttention(1024, 1)
+    large, small = nn.Conv2d(256, 512, 3), nn.Conv2d(64, 64, 3)
+    head = nn.Sequential(large, small, attention)
+    found, rest = units(nn.Sequential(unet, head))
+    assert [module for module, _ in found] == [*unet.blocks(), large]
+    in_units = sum(p.numel() for module, _ in found for p in module.parameters())
+    assert sum(size for _, size in found) == in_units
+    assert rest == sum(p.numel() for m in (unet, head) for p in m.parameters()) - in_units
+
+
+@pytest.mark.slow
+def test_training_memory(tmp_path, root, run):
+    def table(with_cp):
+        config = tmp_path / 'small.py'
+        config.write_text(
+            f"_base_ = '{root}/configs/upernet_gd-small_camvid.py'\n"
+            f'model = dict(backbone=dict(with_cp={with_cp}))\n'
+            'train_dataloader = dict(batch_size=64)\n'
+        )
+        printed = run('python', 'tools/analysis_tools/training_memory.py', config, '--gpus', 1, 2)
+        rows = [line.split('|')[1:-1] for line in printed.splitlines() if line.startswith('| ')]
+        return {
+            name.strip(): [float(cell.strip() or 0) for cell in cells] for name, *cells in rows[1:]
+        }
+
+    small = table(with_cp=True)
+    weights, gradients, adam, buckets, gathered, activations, whole = small['1 GPU']
+    assert (buckets, gathered) == (0, 0)
+    assert adam == pytest.approx(2 * weights, abs=0.02)
+    assert small['2 GPUs, FSDP'][0] == pytest.approx(weights / 2, abs=0.02)
+    assert small['2 GPUs, DDP'][3] == gradients
+    for *parts, total in small.values():
+        assert sum(parts) == pytest.approx(total, abs=0.05)
+    assert table(with_cp=False)['1 GPU'][5] > 1.5 * activations
+    assert whole > activations > weights
+
+    printed = run(
+        'python', 'tools/analysis_tools/training_memory.py', 'configs/mask-rcnn_gd_coco.py',
+        fails=True,
+    )  # fmt: skip
+    assert 'must be a config of MMSegmentation' in printed
+
+
+def test_what_does_not_work_is_refused(monkeypatch, tmp_path):
+    with pytest.raises(RuntimeError, match=r'single process: start it with tools/dist_train\.sh'):
+        FSDPStrategy(work_dir=str(tmp_path))
+    monkeypatch.setattr('mmdiff.engine.fsdp.is_distributed', lambda: True)
+    strategy = FSDPStrategy(work_dir=str(tmp_path))
+    optim_wrapper = dict(optimizer=dict(type='SGD', lr=1), clip_grad=dict(max_norm=1))
+    with pytest.raises(ValueError, match=r"clip_grad=\{'max_norm': 1\} .* must be None"):
+        strategy.build_optim_wrapper(optim_wrapper)
+
+
+@pytest.mark.slow
+def test_sharded_training_equals_training_and_resumes(ade20k, tmp_path, run):  # noqa: F811
+    """Two processes with FSDP, and two without."""
+
+    def train(name, iterations):
+        run(
+            'bash', 'tools/dist_train.sh', f'configs/{name}.py', 2, '--resume',
+            '--work-dir', tmp_path / name,
+            '--cfg-options', *small_ade20k(ade20k), *schedule(iterations), 'randomness.seed=0',
+            'param_scheduler.0.end=2', 'param_scheduler.1.begin=2', 'param_scheduler.1.end=8',
+        )  # fmt: skip
+        return load_run(tmp_path / name / f'iter_{iterations}.pth')
+
+    for iterations in (2, 4):
+        expected = train('upernet_gd_ade20k', iterations)
+        assert_equal_checkpoints(train('upernet_gd-fsdp_ade20k', iterations), expected)
+    assert not list(tmp_path.rglob('*.partial'))
+
+    printed = run(
+        'python', 'tools/test.py', 'configs/upernet_gd-fsdp_ade20k.py',
+        tmp_path / 'upernet_gd-fsdp_ade20k/iter_4.pth', '--work-dir', tmp_path / 'test',
+        '--cfg-options', *small_ade20k(ade20k),
+    )  # fmt: skip
+    assert 'mIoU' in printed
+
+
+def assert_equal_checkpoints(checkpoint, expected):
+    for key in ('epoch', 'iter'):
+        assert checkpoint['meta'][key] == expected['meta'][key]
+    assert list(checkpoint['state_dict']) == list(expected['state_dict'])
+    for key, value in expected['state_dict'].items():
+        torch.testing.assert_close(checkpoint['state_dict'][key], value, rtol=1e-5, atol=1e-7)
+    ours, theirs = checkpoint['optimizer'], expected['optimizer']
+    assert ours['base_param_settings'] == theirs['base_param_settings']
+    assert len(ours['state']) == len(theirs['state']) > 0
+    for our_group, their_group in zip(ours['param_groups'], theirs['param_groups'], strict=True):
+        assert our_group['lr'] == their_group['lr']
+        assert our_group['weight_decay'] == their_group['weight_decay']
+        for name, number in zip(our_group['params'], their_group['params'], strict=True):
+            ours_of_one, theirs_of_one = ours['state'][name], theirs['state'][number]
+            for key in ('exp_avg', 'exp_avg_sq'):
+                torch.testing.assert_close(
+                    ours_of_one[key], theirs_of_one[key], rtol=1e-4, atol=1e-8
+                )
