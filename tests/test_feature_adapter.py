@@ -98,3 +98,7 @@ def test_features_of_another_backbone():
         neck([torch.zeros(1, 4, 2, 2)])
     with pytest.raises(ValueError, match=r'features have \(8, 8\) channels'):
         neck([torch.zeros(1, 8, 2, 2)] * 2)
+    neck = FeatureAdapter(in_channels=[8, 8], in_strides=[4, 8], out_strides=[4, 8])
+    neck([torch.zeros(1, 8, 5, 5), torch.zeros(1, 8, 3, 3)])
+    with pytest.raises(ValueError, match=r'sizes \[\(5, 5\), \(5, 5\)\], .* in_strides=\(4, 8\)'):
+        neck([torch.zeros(1, 8, 5, 5)] * 2)

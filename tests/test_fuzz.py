@@ -8,8 +8,15 @@ import pytest
 import torch
 
 import mmdiff
+from mmdiff.classification import (
+    AttentionHead,
+    CNNHead,
+    DifFormerHead,
+    LinearHead,
+    MLPHead,
+)
 from mmdiff.diffusion import CheckpointError, UNet, get_architecture, load_weights, read_checkpoint
-from mmdiff.models import DifFeedBackbone, GuidedDiffusionBackbone
+from mmdiff.models import DifFeedBackbone, FeatureAdapter, GuidedDiffusionBackbone
 
 TINY = dict(
     image_size=16,
@@ -66,6 +73,49 @@ BAD_FEEDBACK = {
     'multi_scale_target': [1, 'x'],
 }
 
+COUNT = [0, -1, 2.0, '8', None, True, *ANY]
+COUNTS = [8, '8', None, (0,), (8, -1), (8, '8'), (8, 2.0), (True,), *ANY[:3]]
+FLAG = ['yes', None, 1, *ANY]
+# The right arguments, and for each some wrong ones.
+PARTS = {
+    FeatureAdapter: (
+        dict(in_channels=(8, 4), in_strides=(2, 4), out_channels=8, out_strides=(4, 8)),
+        {
+            'in_channels': [*COUNTS, (), (8,), (8, 8, 8)],
+            'in_strides': [*COUNTS, (), (2,), (2, 4, 8)],
+            'out_channels': COUNT,
+            'out_strides': [*COUNTS, (), (4,), (4, 8, 16)],
+            'level_convs': FLAG,
+            'pooled_level': FLAG,
+            'norm_cfg': [*BAD_FEEDBACK['norm_cfg'], dict(type='BN')],
+        },
+    ),
+    LinearHead: (
+        dict(num_classes=3, in_channels=8),
+        {'num_classes': COUNT, 'in_channels': COUNT, 'pool_size': COUNT},
+    ),
+    MLPHead: (dict(num_classes=3, in_channels=8), {'hidden_channels': COUNTS}),
+    CNNHead: (
+        dict(num_classes=3, in_channels=8),
+        {'channels': [*COUNTS, (), (8,), (8, 8, 8)], 'pool_size': [*COUNT, 6]},
+    ),
+    AttentionHead: (
+        dict(num_classes=3, in_channels=8, feature_size=4, embed_dims=32, num_heads=4),
+        {
+            'in_channels': COUNT, 'feature_size': COUNT, 'num_layers': COUNT, 'embed_dims': COUNT,
+            'num_heads': [*COUNT, 5], 'pool_size': COUNT, 'project': FLAG,
+        },
+    ),
+    DifFormerHead: (
+        dict(num_classes=3, in_channels=(8, 8), feature_sizes=(4, 2), embed_dims=32, num_heads=4),
+        {
+            'in_channels': [*COUNTS, (), (8,)],
+            'feature_sizes': [*COUNTS, (), (4,)],
+            'num_timesteps': COUNT,
+        },
+    ),
+}  # fmt: skip
+
 
 def draw(rng):
     settings = {name: rng.choice(values) for name, values in GOOD.items()}
@@ -99,6 +149,37 @@ def test_one_bad_setting_of_diffeed(argument):
     for value in BAD_FEEDBACK[argument]:
         settings = dict(arch=TINY, blocks=(9, 6)) | {argument: value}
         assert_refused(DifFeedBackbone, argument, settings)
+
+
+@pytest.mark.parametrize('part', PARTS, ids=lambda part: part.__name__)
+def test_one_bad_setting_of_necks_and_heads(part):
+    good, bad = PARTS[part]
+    part(**good)
+    for argument, values in bad.items():
+        for value in values:
+            assert_refused(part, argument, good | {argument: value})
+
+
+@pytest.mark.parametrize('part', PARTS, ids=lambda part: part.__name__)
+def test_features_that_do_not_fit(part):
+    good, _ = PARTS[part]
+    model = part(**good)
+    shapes = [(8, 4, 4), (4, 2, 2), (8, 2, 2), (8, 8, 8), (5, 4, 4), (8, 1, 9)]
+    maps = [torch.randn(2, *shape) for shape in shapes]
+    rng = random.Random(0)
+    for _ in range(60):
+        features = rng.choices(maps, k=rng.randrange(4))
+        if rng.random() < 0.3:
+            features = [features] * rng.randrange(3)
+        try:
+            result = model(features)
+        except ValueError as error:
+            last = traceback.extract_tb(error.__traceback__)[-1].filename
+            assert Path(mmdiff.__file__).parent in Path(last).parents, features
+        else:
+            result = result if isinstance(result, tuple) else (result,)
+            assert all(value.isfinite().all() for value in result)
+            assert {len(value) for value in result} == {2}
 
 
 def test_good_settings_at_random():

@@ -1,4 +1,13 @@
+from .checks import check_bool, check_choice, check_int, check_ints, check_norm_cfg
 from .download import local_file
 from .memory import keep_freed_memory
 
-__all__ = ['keep_freed_memory', 'local_file']
+__all__ = [
+    'check_bool',
+    'check_choice',
+    'check_int',
+    'check_ints',
+    'check_norm_cfg',
+    'keep_freed_memory',
+    'local_file',
+]

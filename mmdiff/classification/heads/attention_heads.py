@@ -10,8 +10,7 @@ from mmpretrain.models.heads import ClsHead
 from torch import Tensor, nn
 
 from mmdiff.registry import MODELS
-
-from .pooled_heads import check_count
+from mmdiff.utils import check_bool, check_int, check_ints
 
 
 class Tokenizer(nn.Module):
@@ -75,7 +74,9 @@ class DifFormerHead(ClsHead):
         kwargs: Arguments of MMPretrain's ``ClsHead``, such as ``loss``.
 
     Raises:
-        ValueError: If the arguments do not fit each other.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, or they do not fit each
+            other.
     """
 
     def __init__(
@@ -100,8 +101,11 @@ class DifFormerHead(ClsHead):
             ('num_heads', num_heads),
             ('pool_size', pool_size),
         ):
-            check_count(name, value)
-        if len(in_channels) != len(feature_sizes):
+            check_int(name, value)
+        check_ints('in_channels', in_channels)
+        check_ints('feature_sizes', feature_sizes)
+        check_bool('project', project)
+        if len(in_channels) != len(feature_sizes) or not in_channels:
             raise ValueError(
                 f'in_channels={tuple(in_channels)} and feature_sizes={tuple(feature_sizes)} must '
                 'name the same blocks'
@@ -148,7 +152,7 @@ class DifFormerHead(ClsHead):
         Raises:
             ValueError: If there are other timesteps, blocks or shapes.
         """
-        timesteps = [feats] if isinstance(feats[0], Tensor) else feats
+        timesteps = [feats] if all(isinstance(map_, Tensor) for map_ in feats) else feats
         counts = [len(maps) for maps in timesteps]
         if counts != [len(self.tokenizers)] * self.num_timesteps:
             raise ValueError(
@@ -181,4 +185,6 @@ class AttentionHead(DifFormerHead):
     """
 
     def __init__(self, num_classes: int, in_channels: int, feature_size: int, **kwargs):
+        check_int('in_channels', in_channels)
+        check_int('feature_size', feature_size)
         super().__init__(num_classes, [in_channels], [feature_size], **kwargs)

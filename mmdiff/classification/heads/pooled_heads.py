@@ -7,6 +7,7 @@ from mmpretrain.models.heads import ClsHead
 from torch import Tensor, nn
 
 from mmdiff.registry import MODELS
+from mmdiff.utils import check_int, check_ints
 
 
 class PooledHead(ClsHead):
@@ -19,7 +20,8 @@ class PooledHead(ClsHead):
         kwargs: Arguments of MMPretrain's ``ClsHead``, such as ``loss``.
 
     Raises:
-        ValueError: If a count is less than 1.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(self, num_classes: int, in_channels: int, pool_size: int, **kwargs):
@@ -29,7 +31,7 @@ class PooledHead(ClsHead):
             ('in_channels', in_channels),
             ('pool_size', pool_size),
         ):
-            check_count(name, value)
+            check_int(name, value)
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.pool_size = pool_size
@@ -48,7 +50,8 @@ class PooledHead(ClsHead):
                 cells than ``pool_size`` x ``pool_size``.
         """
         if len(feats) != 1 or not isinstance(feats[0], Tensor):
-            kind = 'maps' if isinstance(feats[0], Tensor) else 'timesteps, as a sequence'
+            maps = all(isinstance(map_, Tensor) for map_ in feats)
+            kind = 'maps' if maps else 'timesteps, as a sequence'
             raise ValueError(
                 f'{type(self).__name__} takes the map of one block at one timestep, got '
                 f'{len(feats)} {kind}; give the backbone one block, and an int as timestep'
@@ -64,20 +67,6 @@ class PooledHead(ClsHead):
                 f'pool_size={self.pool_size}'
             )
         return F.adaptive_avg_pool2d(feature, self.pool_size)
-
-
-def check_count(name: str, value: int) -> None:
-    """Refuse what is not an int of at least 1.
-
-    Args:
-        name (str): Name of the argument, for the message.
-        value (int): Its value.
-
-    Raises:
-        ValueError: If it is something else.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f'{name} must be an int of at least 1, got {value!r}')
 
 
 @MODELS.register_module()
@@ -103,6 +92,7 @@ class MLPHead(PooledHead):
         **kwargs,
     ):
         super().__init__(num_classes, in_channels, pool_size, **kwargs)
+        check_ints('hidden_channels', hidden_channels)
         layers, width = [nn.Flatten()], in_channels * pool_size**2
         for hidden in hidden_channels:
             layers += [nn.Linear(width, hidden), nn.ReLU(inplace=True)]
@@ -148,7 +138,9 @@ class CNNHead(PooledHead):
         kwargs: Arguments of MMPretrain's ``ClsHead``, such as ``loss``.
 
     Raises:
-        ValueError: If ``pool_size`` is not a multiple of 4.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, or ``pool_size`` is not a
+            multiple of 4.
     """
 
     def __init__(
@@ -162,6 +154,9 @@ class CNNHead(PooledHead):
         super().__init__(num_classes, in_channels, pool_size, **kwargs)
         if pool_size % 4:
             raise ValueError(f'pool_size must be a multiple of 4, got {pool_size}')
+        check_ints('channels', channels)
+        if len(channels) != 2:
+            raise ValueError(f'channels must be of the two convolutions, got {channels}')
         first, second = channels
         self.layers = nn.Sequential(
             nn.Conv2d(in_channels, first, 2, stride=2),

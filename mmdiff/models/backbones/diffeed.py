@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mmdiff.diffusion import get_architecture
 from mmdiff.registry import MODELS
+from mmdiff.utils import check_norm_cfg
 
 from .feedback import FeedbackNetwork, feedback_targets
 from .guided_diffusion import GuidedDiffusionBackbone
@@ -62,8 +63,7 @@ class DifFeedBackbone(GuidedDiffusionBackbone):
         **kwargs,
     ):
         arch = get_architecture(arch)
-        if norm_cfg is not None and not (isinstance(norm_cfg, dict) and 'type' in norm_cfg):
-            raise TypeError(f"norm_cfg must be a dict with a 'type', got {norm_cfg!r}")
+        check_norm_cfg(norm_cfg)
         # Before super().__init__(), which asks _last_block() how much of the U-Net to build.
         self.feedback_targets = feedback_targets(arch, feedback, multi_scale_target)
         super().__init__(arch, **kwargs)

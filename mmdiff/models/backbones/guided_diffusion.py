@@ -20,7 +20,7 @@ from mmdiff.diffusion import (
     read_checkpoint,
 )
 from mmdiff.registry import MODELS
-from mmdiff.utils import local_file
+from mmdiff.utils import check_bool, check_choice, check_int, local_file
 
 NOISES = ('random', 'fixed', 'none')
 AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
@@ -117,9 +117,9 @@ class GuidedDiffusionBackbone(BaseModule):
         self.arch = get_architecture(arch)
         self.blocks = self._check_blocks(blocks)
         self.timesteps = self._check_timesteps(timestep)
-        _check_int('ensemble_size', ensemble_size, 1)
-        _check_choice('noise', noise, NOISES)
-        _check_choice('eval_noise', eval_noise, NOISES)
+        check_int('ensemble_size', ensemble_size, 1)
+        check_choice('noise', noise, NOISES)
+        check_choice('eval_noise', eval_noise, NOISES)
         if ensemble_size > 1 and 'none' in (noise, eval_noise):
             raise ValueError(
                 f'ensemble_size={ensemble_size} averages over noise draws, but noise={noise!r} and '
@@ -128,13 +128,12 @@ class GuidedDiffusionBackbone(BaseModule):
         if label is not None:
             if self.arch.num_classes is None:
                 raise ValueError(f'label={label} given, but arch={arch!r} is not class-conditional')
-            _check_int('label', label, 0, self.arch.num_classes - 1)
+            check_int('label', label, 0, self.arch.num_classes - 1)
         if amp_dtype is not None:
-            _check_choice('amp_dtype', amp_dtype, AMP_DTYPES)
-        _check_int('seed', seed, 0)
-        for name, value in (('batch_timesteps', batch_timesteps), ('with_cp', with_cp)):
-            if not isinstance(value, bool):
-                raise TypeError(f'{name} must be True or False, got {value!r}')
+            check_choice('amp_dtype', amp_dtype, AMP_DTYPES)
+        check_int('seed', seed, 0)
+        check_bool('batch_timesteps', batch_timesteps)
+        check_bool('with_cp', with_cp)
         self.single_timestep = isinstance(timestep, int)
         self.batch_timesteps = batch_timesteps
         self.noise = noise
@@ -162,7 +161,7 @@ class GuidedDiffusionBackbone(BaseModule):
     def _check_timesteps(self, timestep) -> tuple[int, ...]:
         timesteps = timestep if isinstance(timestep, list | tuple) else (timestep,)
         for t in timesteps:
-            _check_int('timestep', t, 0, NUM_TIMESTEPS - 1)
+            check_int('timestep', t, 0, NUM_TIMESTEPS - 1)
         if not timesteps or len(set(timesteps)) < len(timesteps):
             raise ValueError(
                 f'timestep must be an int or a sequence of different ints, got {timestep!r}'
@@ -318,16 +317,3 @@ def _check_init_cfg(init_cfg):
             "init_cfg must be dict(type='Pretrained', checkpoint=...), with an optional prefix, "
             f'got {init_cfg!r}'
         )
-
-
-def _check_int(name, value, low, high=None):
-    allowed = f'from {low} to {high}' if high is not None else f'of at least {low}'
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f'{name} must be an int {allowed}, got {value!r}')
-    if value < low or (high is not None and value > high):
-        raise ValueError(f'{name} must be an int {allowed}, got {value}')
-
-
-def _check_choice(name, value, choices):
-    if value not in list(choices):
-        raise ValueError(f'{name} must be one of {", ".join(choices)}, got {value!r}')

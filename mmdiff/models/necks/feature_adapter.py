@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmdiff.registry import MODELS
+from mmdiff.utils import check_bool, check_int, check_ints, check_norm_cfg
 
 
 @MODELS.register_module()
@@ -43,7 +44,9 @@ class FeatureAdapter(BaseModule):
             PyTorch's defaults.
 
     Raises:
-        ValueError: If the numbers of features, strides and levels do not fit.
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range, or the numbers of features,
+            strides and levels do not fit.
     """
 
     def __init__(
@@ -58,12 +61,19 @@ class FeatureAdapter(BaseModule):
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg=init_cfg)
+        check_ints('in_channels', in_channels)
+        check_ints('in_strides', in_strides)
+        check_int('out_channels', out_channels)
+        check_ints('out_strides', out_strides)
+        check_bool('level_convs', level_convs)
+        check_norm_cfg(norm_cfg)
+        check_bool('pooled_level', pooled_level)
         if len(in_channels) != len(in_strides):
             raise ValueError(
                 f'in_channels={tuple(in_channels)} and in_strides={tuple(in_strides)} must name '
                 'the same features'
             )
-        if len(in_channels) not in (1, len(out_strides)):
+        if not out_strides or len(in_channels) not in (1, len(out_strides)):
             raise ValueError(
                 f'{len(in_channels)} features cannot feed the {len(out_strides)} levels of '
                 f'out_strides={tuple(out_strides)}: give one feature for all, or one for each'
@@ -98,21 +108,36 @@ class FeatureAdapter(BaseModule):
             s_out)), and one more with ``pooled_level``.
 
         Raises:
-            ValueError: If the features are not those of ``in_channels``.
+            ValueError: If the features are not those of ``in_channels``, or
+                their sizes not those of one image at ``in_strides``.
         """
-        if not torch.is_tensor(features[0]):
+        if features and not torch.is_tensor(features[0]):
             features = [torch.cat(maps, dim=1) for maps in zip(*features, strict=True)]
-        channels = tuple(feature.shape[1] for feature in features)
-        if channels != self.in_channels:
-            raise ValueError(
-                f'features have {channels} channels, but in_channels={self.in_channels}'
-            )
+        self._check(features)
         levels = self._resized(features)
         if self.level_convs is not None:
             levels = [conv(level) for conv, level in zip(self.level_convs, levels, strict=True)]
         if self.pooled_level:
             levels.append(F.max_pool2d(levels[-1], kernel_size=1, stride=2))
         return tuple(levels)
+
+    def _check(self, features: Sequence[Tensor]) -> None:
+        channels = tuple(feature.shape[1] for feature in features)
+        if channels != self.in_channels:
+            raise ValueError(
+                f'features have {channels} channels, but in_channels={self.in_channels}'
+            )
+        sizes = [tuple(feature.shape[-2:]) for feature in features]
+        for sides in zip(*sizes, strict=True):
+            # A side n at stride s is of an image from (n - 1) * s + 1 to n * s.
+            ends = [side * stride for side, stride in zip(sides, self.in_strides, strict=True)]
+            if any(
+                end - stride >= min(ends) for end, stride in zip(ends, self.in_strides, strict=True)
+            ):
+                raise ValueError(
+                    f'features have sizes {sizes}, which no image has at '
+                    f'in_strides={self.in_strides}'
+                )
 
     def _resized(self, features: Sequence[Tensor]) -> list[Tensor]:
         if len(features) == 1:

@@ -1,0 +1,82 @@
+"""Refuse settings that are of the wrong type or out of range."""
+
+from collections.abc import Collection, Sequence
+
+
+def check_int(name: str, value: int, low: int = 1, high: int | None = None) -> None:
+    """Refuse what is not an int in a range.
+
+    Args:
+        name (str): Name of the argument, for the message.
+        value (int): Its value.
+        low (int): The least that is allowed. Defaults to 1.
+        high (int, optional): The most. Defaults to None: no limit.
+
+    Raises:
+        TypeError: If it is not an int.
+        ValueError: If it is out of range.
+    """
+    allowed = f'an int from {low} to {high}' if high is not None else f'an int of at least {low}'
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f'{name} must be {allowed}, got {value!r}')
+    if value < low or (high is not None and value > high):
+        raise ValueError(f'{name} must be {allowed}, got {value}')
+
+
+def check_ints(name: str, values: Sequence[int]) -> None:
+    """Refuse what is not a list or tuple of ints of at least 1.
+
+    Args:
+        name (str): Name of the argument, for the message.
+        values (Sequence[int]): Its value.
+
+    Raises:
+        TypeError: If it is not a list or tuple of ints.
+        ValueError: If one of them is less than 1.
+    """
+    if not isinstance(values, list | tuple):
+        raise TypeError(f'{name} must be a list or tuple of ints of at least 1, got {values!r}')
+    for number, value in enumerate(values):
+        check_int(f'{name}[{number}]', value)
+
+
+def check_bool(name: str, value: bool) -> None:
+    """Refuse what is not True or False.
+
+    Args:
+        name (str): Name of the argument, for the message.
+        value (bool): Its value.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f'{name} must be True or False, got {value!r}')
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Refuse what is none of some choices.
+
+    Args:
+        name (str): Name of the argument, for the message.
+        value (str): Its value.
+        choices (Collection[str]): What is allowed.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if value not in list(choices):
+        raise ValueError(f'{name} must be one of {", ".join(choices)}, got {value!r}')
+
+
+def check_norm_cfg(norm_cfg: dict | None) -> None:
+    """Refuse what is neither None nor the config of a norm.
+
+    Args:
+        norm_cfg (dict, optional): The value.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if norm_cfg is not None and not (isinstance(norm_cfg, dict) and 'type' in norm_cfg):
+        raise TypeError(f"norm_cfg must be a dict with a 'type', or None, got {norm_cfg!r}")
