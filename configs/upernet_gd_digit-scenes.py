@@ -1,5 +1,5 @@
-# UperNet on the frozen features of a small U-Net that was trained to denoise digit scenes: minutes
-# on two CPU cores.
+# UperNet on the frozen features of a small U-Net that was trained to denoise digit scenes.
+# Minutes on two CPU cores.
 _base_ = [
     './_base_/models/upernet_gd-small.py',
     './_base_/datasets/digit_scenes_seg.py',

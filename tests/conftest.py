@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,10 @@ def environment() -> dict[str, str]:
     """Environment variables for a command that finds this Python."""
     env = dict(os.environ, PYTHONWARNINGS='ignore', OMP_NUM_THREADS='1')
     env['PATH'] = f'{Path(sys.executable).parent}:{env["PATH"]}'
+    # For tools/dist_train.sh; tests run at the same time.
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        env['PORT'] = str(free.getsockname()[1])
     return env
 
 

@@ -1,5 +1,6 @@
 """Checkpoints that are named by a URL, or come with mmdiff."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ def test_url_is_downloaded_once(tmp_path, monkeypatch):
     assert path == str(tmp_path / 'checkpoints' / 'unet.pt')
     assert local_file(url) == path
     assert downloads == [url]
+
+
+def test_no_connection(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    with socket.socket() as closed:
+        closed.bind(('127.0.0.1', 0))
+        url = f'http://127.0.0.1:{closed.getsockname()[1]}/unet.pt'
+        with pytest.raises(ConnectionError, match=rf'could not download {url}.*checkpoint=FILE'):
+            local_file(url)
+    assert not (tmp_path / 'checkpoints/unet.pt').exists()
 
 
 def test_path_stays(monkeypatch):

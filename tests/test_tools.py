@@ -172,8 +172,16 @@ def test_unknown_options_and_files_are_refused(tmp_path, run):
     assert 'is no file and no folder' in run(*demo, tmp_path / 'no', config, 'no.pth', fails=True)
     assert 'has no file that ends with .jpg' in run(*demo, tmp_path, config, 'no.pth', fails=True)
     printed = run('python', 'tools/train.py', tmp_path / 'no.py', fails=True)
-    assert 'no.py' in printed
-    assert 'FileNotFoundError' in printed
+    assert 'config: there is no file' in printed
+    printed = run('python', 'tools/train.py', 'configs/upernet_gd_ade20k.py', fails=True)
+    assert 'train_dataloader.dataset.data_root: there is no folder data/ade' in printed
+    if not torch.cuda.is_available():
+        printed = run('python', 'tools/train.py', config, '--amp', fails=True)
+        assert '--amp needs a GPU' in printed
+    data = f'test_dataloader.dataset.data_root={tmp_path}'
+    printed = run('python', 'tools/test.py', config, 'no.pth', '--cfg-options', data, fails=True)
+    assert 'checkpoint: checkpoint file no.pth does not exist' in printed
+    assert 'Traceback' not in printed
 
 
 def test_camvid_sample(shared_data, tmp_path, run):

@@ -62,7 +62,7 @@ def test_command_lines(classified_scenes, tmp_path, run):
     image = next((classified_scenes / 'test').rglob('*.jpg'))
     run('python', 'tools/image_demo.py', image, config, checkpoint, '--out-dir', tmp_path / 'demo')
     drawn = Image.open(tmp_path / f'demo/vis/{image.stem}.png')
-    assert drawn.size == (64, 64)
+    assert drawn.size == (480, 480)
 
 
 def test_few_labels_from_the_list_to_the_test(tmp_path, run):

@@ -10,7 +10,6 @@ import argparse
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 from mmengine.dataset import default_collate
 from mmengine.device import get_device
 from mmengine.registry import DATASETS, MODELS, init_default_scope
@@ -18,7 +17,7 @@ from mmengine.runner import load_checkpoint, set_random_seed
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from mmdiff.engine.cli import load_config
+from mmdiff.engine.cli import add_cfg_options, check_data, load_config
 from mmdiff.utils import keep_freed_memory
 
 
@@ -42,13 +41,7 @@ def parse_args():
         default='float32',
         help='type of the stored values; float16 halves the size (default: %(default)s)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='settings that override the config',
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 
@@ -69,9 +62,8 @@ def build_model(cfg, data_preprocessor) -> torch.nn.Module:
 @torch.no_grad()
 def main():
     args = parse_args()
-    cfg = load_config(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
+    check_data(cfg, 'train', 'val', 'test')
     # Not before: it needs MMPretrain, which load_config has looked for.
     from mmdiff.classification.feature_cache import (
         SPLITS,

@@ -1,9 +1,10 @@
 """Draw what a trained model sees in images of one's own: segments, boxes and masks, or a class."""
 
 import argparse
+import json
 from pathlib import Path
 
-from mmdiff.engine.cli import load_config
+from mmdiff.engine.cli import add_cfg_options, check_checkpoint, load_config
 
 
 def parse_args():
@@ -15,7 +16,7 @@ def parse_args():
         '--out-dir',
         type=Path,
         default=Path('demo'),
-        help='gets the pictures in vis, and predictions beside it (default: %(default)s)',
+        help='gets the pictures in vis and the predictions in preds (default: %(default)s)',
     )
     parser.add_argument('--device', help='default: a GPU if there is one')
     parser.add_argument(
@@ -24,28 +25,40 @@ def parse_args():
         default=0.5,
         help='least score of an instance that is drawn (default: %(default)s)',
     )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 
-def segment(args, images):
+def segment(args, cfg, images):
     from mmseg.apis import MMSegInferencer
 
-    inferencer = MMSegInferencer(args.config, args.checkpoint, device=args.device)
+    inferencer = MMSegInferencer(cfg, args.checkpoint, device=args.device)
     inferencer(images, out_dir=str(args.out_dir))
+    # It counts the label maps, but names the pictures.
+    for number, image in enumerate(images):
+        labels = args.out_dir / 'pred' / f'{number:08d}_pred.png'
+        labels.replace(args.out_dir / 'preds' / f'{Path(image).stem}.png')
+    (args.out_dir / 'pred').rmdir()
 
 
-def detect(args, images):
+def detect(args, cfg, images):
     from mmdet.apis import DetInferencer
 
-    inferencer = DetInferencer(args.config, args.checkpoint, device=args.device)
+    inferencer = DetInferencer(cfg, args.checkpoint, device=args.device)
     inferencer(images, out_dir=str(args.out_dir), pred_score_thr=args.score_thr, no_save_pred=False)
 
 
-def classify(args, images):
+def classify(args, cfg, images):
     from mmpretrain.apis import ImageClassificationInferencer
 
-    inferencer = ImageClassificationInferencer(args.config, args.checkpoint, device=args.device)
-    inferencer(images, show_dir=str(args.out_dir / 'vis'))
+    inferencer = ImageClassificationInferencer(cfg, args.checkpoint, device=args.device)
+    # Large enough for the text on it.
+    predictions = inferencer(images, show_dir=str(args.out_dir / 'vis'), resize=480)
+    for image, prediction in zip(images, predictions, strict=True):
+        path = args.out_dir / 'preds' / f'{Path(image).stem}.json'
+        path.write_text(
+            json.dumps(prediction | dict(pred_scores=prediction['pred_scores'].tolist()))
+        )
 
 
 TASKS = {'mmseg': segment, 'mmdet': detect, 'mmpretrain': classify}
@@ -53,7 +66,8 @@ TASKS = {'mmseg': segment, 'mmdet': detect, 'mmpretrain': classify}
 
 def main():
     args = parse_args()
-    scope = load_config(args.config).get('default_scope')
+    cfg = load_config(args.config, args.cfg_options)
+    scope = cfg.get('default_scope')
     if scope not in TASKS:
         raise SystemExit(
             f'config: default_scope must be one of {", ".join(TASKS)}, got {scope!r} in '
@@ -66,9 +80,13 @@ def main():
         images = [str(path) for path in list_images(args.images)]
     except FileNotFoundError as error:
         raise SystemExit(str(error)) from None
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    TASKS[scope](args, images)
-    print(f'Drew {len(images)} pictures in {args.out_dir / "vis"}')
+    check_checkpoint(cfg, args.checkpoint)
+    (args.out_dir / 'preds').mkdir(parents=True, exist_ok=True)
+    TASKS[scope](args, cfg, images)
+    print(
+        f'Drew {len(images)} pictures in {args.out_dir / "vis"}, predictions are in '
+        f'{args.out_dir / "preds"}'
+    )
 
 
 if __name__ == '__main__':

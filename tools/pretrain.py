@@ -8,7 +8,12 @@ import argparse
 
 from mmengine.runner import Runner
 
-from mmdiff.engine.cli import add_resume_argument, add_run_arguments, load_training_config
+from mmdiff.engine.cli import (
+    add_resume_argument,
+    add_run_arguments,
+    check_data,
+    load_training_config,
+)
 
 
 def parse_args():
@@ -22,6 +27,7 @@ def parse_args():
 
 def main():
     cfg = load_training_config(parse_args())
+    check_data(cfg, 'train', 'val')
     Runner.from_cfg(cfg).train()
     print(f'The U-Net: {cfg.work_dir}/unet.pt')
 

@@ -38,8 +38,10 @@ for config; do
         sed -nE '/^\+-|Evaluating bbox/,$p'
     run python tools/analysis_tools/feature_sheet.py "$config" "$checkpoint" "$work_dir/sheet.png" \
         >> "$log"
-    scores+=("$name  $(sed -nE 's/.*Iter\(test\) [^ ]+ +(.*) +data_time.*/\1/p' "$log" | tail -1)")
+    # What the config says of itself, and what it reached.
+    scores+=("$name: $(sed -n '1s/^# *//p' "$config")"
+        "    $(sed -nE 's/.*Iter\(test\) [^ ]+ +(.*) +data_time.*/\1/p' "$log" | tail -1)")
     echo "Pictures: $PWD/$work_dir/sheet.png  checkpoint: $checkpoint  log: $PWD/$log"
 done
-echo 'On the test scenes:'
+echo 'On the test scenes, in per cent:'
 printf '    %s\n' "${scores[@]}"

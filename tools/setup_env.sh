@@ -95,3 +95,6 @@ case ${1:-} in
         pip_install -e "$root[test,pretrain,docs]"
         ;;
 esac
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+    echo "Done.${VIRTUAL_ENV:+ To use it: . $VIRTUAL_ENV/bin/activate}"
+fi

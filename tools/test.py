@@ -5,12 +5,18 @@ from pathlib import Path
 
 from mmengine.runner import Runner
 
-from mmdiff.engine.cli import add_run_arguments, load_run_config
+from mmdiff.engine.cli import (
+    add_run_arguments,
+    check_checkpoint,
+    check_data,
+    load_run_config,
+)
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description='Test a model.')
-    add_run_arguments(parser)
+    # A folder of its own, as MMEngine writes the config there, and the training's is there.
+    add_run_arguments(parser, work_dir='work_dirs/CONFIG_NAME/test')
     parser.add_argument('checkpoint', help='checkpoint file that tools/train.py wrote')
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
     return parser.parse_args()
@@ -22,7 +28,7 @@ def show_predictions(cfg, folder):
     if hook is None:
         raise SystemExit('--show-dir needs a visualization hook in default_hooks of the config')
     if cfg.default_scope == 'mmpretrain':
-        hook.update(enable=True, out_dir=folder)
+        hook.update(enable=True, interval=1, out_dir=folder)
     elif cfg.default_scope == 'mmdet':
         hook.update(draw=True, test_out_dir=folder)
     else:
@@ -33,6 +39,8 @@ def show_predictions(cfg, folder):
 def main():
     args = parse_args()
     cfg = load_run_config(args)
+    check_data(cfg, 'test')
+    check_checkpoint(cfg, args.checkpoint)
     cfg.load_from = args.checkpoint
     if args.amp:
         cfg.test_cfg.fp16 = True

@@ -4,7 +4,12 @@ import argparse
 
 from mmengine.registry import RUNNERS
 
-from mmdiff.engine.cli import add_resume_argument, add_run_arguments, load_training_config
+from mmdiff.engine.cli import (
+    add_resume_argument,
+    add_run_arguments,
+    check_data,
+    load_training_config,
+)
 
 
 def parse_args():
@@ -27,6 +32,8 @@ def main():
         from mmdiff.classification import use_feature_cache
 
         use_feature_cache(cfg, args.feature_cache)
+    else:
+        check_data(cfg, 'train', 'val')
     # MMEngine's Runner, unless the config has a runner_type.
     RUNNERS.build(cfg).train()
 

@@ -5,4 +5,5 @@ visualizer = dict(type='UniversalVisualizer')
 default_hooks = dict(
     checkpoint=dict(save_best='accuracy/top1'),
     visualization=dict(type='VisualizationHook', enable=False),
+    label_check=dict(type='mmdiff.LabelCheckHook'),
 )

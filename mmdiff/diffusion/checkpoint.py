@@ -63,7 +63,9 @@ def load_safely(
         raise CheckpointError(_unreadable(path)) from error
 
 
-def read_checkpoint(path: str | PathLike, prefix: str = '') -> dict[str, Tensor]:
+def read_checkpoint(
+    path: str | PathLike, prefix: str = '', allowed: Sequence[Callable | tuple[Callable, str]] = ()
+) -> dict[str, Tensor]:
     """Read a state dict from a file, as weights only: no code in it can run.
 
     Tensors of an ordinary (zip) file are mapped into memory, so that those of
@@ -75,6 +77,8 @@ def read_checkpoint(path: str | PathLike, prefix: str = '') -> dict[str, Tensor]
             ``'state_dict'``, as MMEngine writes.
         prefix (str): Keep the keys below this prefix, without it, e.g.
             ``'backbone.unet.'`` in a segmentor's checkpoint. Defaults to ''.
+        allowed (Sequence[Callable | tuple[Callable, str]]): As of
+            :func:`load_safely`. Defaults to none.
 
     Returns:
         dict[str, Tensor]: The state dict, on the CPU.
@@ -84,7 +88,7 @@ def read_checkpoint(path: str | PathLike, prefix: str = '') -> dict[str, Tensor]
         CheckpointError: If the file is truncated, is not a PyTorch file,
             holds more than weights, or has no key below ``prefix``.
     """
-    content = load_safely(path, mmap=zipfile.is_zipfile(path))
+    content = load_safely(path, mmap=zipfile.is_zipfile(path), allowed=allowed)
     if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
         content = content['state_dict']
     if not isinstance(content, Mapping) or not all(
@@ -100,6 +104,42 @@ def read_checkpoint(path: str | PathLike, prefix: str = '') -> dict[str, Tensor]
             f'{path} has no key that starts with prefix={prefix!r}; it has {_some(content)}'
         )
     return kept
+
+
+def check_fit(
+    state_dict: Mapping[str, Tensor],
+    needed: Mapping[str, Tensor],
+    known: Mapping[str, Tensor],
+    source: str,
+    what: str,
+) -> None:
+    """Refuse a state dict that does not fit.
+
+    Args:
+        state_dict (Mapping[str, Tensor]): What to check.
+        needed (Mapping[str, Tensor]): What it must have.
+        known (Mapping[str, Tensor]): What it may have, and in which shapes.
+        source (str): Where it came from, for the message.
+        what (str): What it is to fit, for the message.
+
+    Raises:
+        CheckpointError: If a key is missing, unexpected or misshapen. The
+            message names it.
+    """
+    faults = {
+        'missing': [key for key in needed if key not in state_dict],
+        'unexpected': [key for key in state_dict if key not in known],
+        'misshapen': [
+            f'{key} (checkpoint {tuple(value.shape)}, {what} {tuple(known[key].shape)})'
+            for key, value in state_dict.items()
+            if key in known and value.shape != known[key].shape
+        ],
+    }
+    if any(faults.values()):
+        raise CheckpointError(
+            f'{source} does not fit the {what}; '
+            + '; '.join(f'{fault}: {_some(keys)}' for fault, keys in faults.items() if keys)
+        )
 
 
 def load_weights(unet: UNet, state_dict: Mapping[str, Tensor], source: str) -> list[str]:
@@ -125,20 +165,7 @@ def load_weights(unet: UNet, state_dict: Mapping[str, Tensor], source: str) -> l
     with torch.device('meta'):
         complete = UNet(unet.arch).state_dict()
     built = unet.state_dict()
-    faults = {
-        'missing': [key for key in built if key not in state_dict],
-        'unexpected': [key for key in state_dict if key not in complete],
-        'misshapen': [
-            f'{key} (checkpoint {tuple(value.shape)}, architecture {tuple(complete[key].shape)})'
-            for key, value in state_dict.items()
-            if key in complete and value.shape != complete[key].shape
-        ],
-    }
-    if any(faults.values()):
-        raise CheckpointError(
-            f'{source} does not fit the architecture; '
-            + '; '.join(f'{fault}: {_some(keys)}' for fault, keys in faults.items() if keys)
-        )
+    check_fit(state_dict, built, complete, source, 'architecture')
     broken = [key for key in built if not state_dict[key].isfinite().all()]
     if broken:
         raise CheckpointError(f'{source} has NaN or infinite weights: {_some(broken)}')

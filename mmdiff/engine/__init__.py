@@ -1,6 +1,7 @@
 from .distributed import init_cpu_distributed
 from .hooks import (
     IterationSeedHook,
+    LabelCheckHook,
     ProgressBarHook,
     SafeCheckpointHook,
     SamplePictureHook,
@@ -9,6 +10,7 @@ from .hooks import (
 
 __all__ = [
     'IterationSeedHook',
+    'LabelCheckHook',
     'ProgressBarHook',
     'SafeCheckpointHook',
     'SamplePictureHook',

@@ -9,23 +9,18 @@ from mmengine.config import Config, DictAction
 from mmengine.utils import import_modules_from_strings
 
 from mmdiff import stack
+from mmdiff.diffusion import CheckpointError
 from mmdiff.engine.distributed import init_cpu_distributed
-from mmdiff.engine.weights_only import load_runs_as_weights_only
+from mmdiff.engine.weights_only import check_run_fits, load_runs_as_weights_only
 from mmdiff.utils import keep_freed_memory
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add OpenMMLab's usual arguments for a run.
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add OpenMMLab's ``--cfg-options``.
 
     Args:
-        parser (ArgumentParser): Gets ``config``, ``--work-dir``, ``--amp``,
-            ``--cfg-options`` and ``--launcher``.
+        parser (ArgumentParser): Gets it.
     """
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG_NAME)'
-    )
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -34,6 +29,24 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help='settings that override the config, e.g. train_dataloader.batch_size=4 or '
         'model.backbone.blocks="(24,)"; no spaces inside a value',
     )
+
+
+def add_run_arguments(
+    parser: argparse.ArgumentParser, work_dir: str = 'work_dirs/CONFIG_NAME'
+) -> None:
+    """Add OpenMMLab's usual arguments for a run.
+
+    Args:
+        parser (ArgumentParser): Gets ``config``, ``--work-dir``, ``--amp``,
+            ``--cfg-options`` and ``--launcher``.
+        work_dir (str): Default of ``--work-dir``, in which ``CONFIG_NAME``
+            stands for the config's. Defaults to ``'work_dirs/CONFIG_NAME'``.
+    """
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help=f'folder for logs and checkpoints (default: {work_dir})')
+    parser.set_defaults(default_work_dir=work_dir)
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -59,21 +72,26 @@ def add_resume_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_config(path: str) -> Config:
+def load_config(path: str, options: dict | None = None) -> Config:
     """Read a config, and check that the OpenMMLab packages that it needs are there.
 
     Checkpoints are loaded as weights only from then on.
 
     Args:
         path (str): The config file.
+        options (dict, optional): Settings that override the config's, as of
+            ``--cfg-options``. Defaults to None.
 
     Returns:
         Config: The config, with its ``custom_imports`` imported.
 
     Raises:
+        SystemExit: If there is no such file.
         ImportError: If the config needs a package that is not installed, or
             operators of mmcv that are not compiled.
     """
+    if not Path(path).is_file():
+        raise SystemExit(f'config: there is no file {path}')
     # The checks say what to do; a failing import of the config's would not.
     cfg = Config.fromfile(path, import_custom_modules=False)
     for module in {'mmcv', cfg.get('default_scope', 'mmcv')} & set(stack.DISTRIBUTIONS):
@@ -82,6 +100,8 @@ def load_config(path: str) -> Config:
         stack.require_operators()
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
+    if options:
+        cfg.merge_from_dict(options)
     load_runs_as_weights_only()
     return cfg
 
@@ -100,15 +120,22 @@ def load_run_config(args: argparse.Namespace) -> Config:
 
     Raises:
         ImportError: As :func:`load_config`.
+        SystemExit: As :func:`load_config`, or if ``--amp`` is given and there
+            is no GPU.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = load_config(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     if args.work_dir or cfg.get('work_dir') is None:
-        cfg.work_dir = args.work_dir or str(Path('work_dirs') / Path(args.config).stem)
+        cfg.work_dir = args.work_dir or args.default_work_dir.replace(
+            'CONFIG_NAME', Path(args.config).stem
+        )
     cfg.launcher = args.launcher
     if not torch.cuda.is_available():
+        if args.amp:
+            raise SystemExit(
+                '--amp needs a GPU, and there is none; on a CPU, '
+                '--cfg-options model.backbone.amp_dtype=bfloat16 runs the U-Net in mixed precision'
+            )
         keep_freed_memory()
         if args.launcher == 'pytorch':
             init_cpu_distributed(cfg)
@@ -136,3 +163,43 @@ def load_training_config(args: argparse.Namespace) -> Config:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     return cfg
+
+
+def check_data(cfg: Config, *splits: str) -> None:
+    """Make sure that the folders of data sets are there, before anything is built.
+
+    Args:
+        cfg (Config): The run's config.
+        *splits (str): Which data sets, e.g. ``'train'``.
+
+    Raises:
+        SystemExit: If a folder is missing.
+    """
+    for split in splits:
+        key = f'{split}_dataloader.dataset'
+        dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})
+        while 'dataset' in dataset:
+            key, dataset = f'{key}.dataset', dataset['dataset']
+        root = dataset.get('data_root')
+        if root and '://' not in root and not Path(root).is_dir():
+            raise SystemExit(
+                f'{key}.data_root: there is no folder {root}. Put the data set there, or a link to '
+                f'it, or name its place: --cfg-options {key}.data_root=FOLDER (likewise for the '
+                'other splits)'
+            )
+
+
+def check_checkpoint(cfg: Config, path: str) -> None:
+    """Make sure that a checkpoint is of the config's model.
+
+    Args:
+        cfg (Config): The run's config.
+        path (str): The checkpoint.
+
+    Raises:
+        SystemExit: If it is not, or if there is no such file.
+    """
+    try:
+        check_run_fits(cfg, path)
+    except (CheckpointError, FileNotFoundError) as error:
+        raise SystemExit(f'checkpoint: {error}') from None

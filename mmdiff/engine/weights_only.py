@@ -5,10 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
+from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
+from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import CheckpointLoader
 
-from mmdiff.diffusion import load_safely
+from mmdiff.diffusion import check_fit, load_safely, read_checkpoint
 
 
 def _statistic(owner: type, name: str) -> Callable:
@@ -50,6 +53,28 @@ def load_run(filename: str, map_location=None) -> dict:
             holds more than weights and logs.
     """
     return load_safely(Path(filename).expanduser(), map_location, allowed=LOGS)
+
+
+def check_run_fits(cfg: Config, filename: str) -> None:
+    """Refuse the checkpoint of another model than the config's.
+
+    MMEngine would load what fits, warn, and go on with random weights.
+
+    Args:
+        cfg (Config): Has the model, and the package's ``default_scope``.
+        filename (str): Path of the checkpoint.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is broken, or its weights are not those of
+            the model.
+    """
+    state_dict = read_checkpoint(filename, allowed=LOGS)
+    init_default_scope(cfg.default_scope)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    expected = model.state_dict()
+    check_fit(state_dict, expected, expected, filename, "config's model")
 
 
 def load_runs_as_weights_only() -> None:

@@ -1,6 +1,7 @@
 """Checkpoints that are named by a URL, or come with mmdiff."""
 
 from pathlib import Path
+from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
@@ -24,6 +25,7 @@ def local_file(path: str) -> str:
 
     Raises:
         FileNotFoundError: If mmdiff has no checkpoint of that name.
+        ConnectionError: If the download fails.
     """
     if path.startswith('mmdiff://'):
         shipped = SHIPPED / path.removeprefix('mmdiff://')
@@ -37,6 +39,13 @@ def local_file(path: str) -> str:
     target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url.path).name
     if get_local_rank() == 0 and not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(path, str(target))
+        try:
+            torch.hub.download_url_to_file(path, str(target))
+        except URLError as error:
+            raise ConnectionError(
+                f'could not download {path}: {error.reason}. Where you have the file, name it: '
+                '--cfg-options model.backbone.init_cfg.checkpoint=FILE; or put it at '
+                f'{target}'
+            ) from error
     barrier()
     return str(target)

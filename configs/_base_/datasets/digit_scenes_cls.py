@@ -5,6 +5,8 @@ data_root = 'data/digit_scenes/classification'
 pipeline = [
     # Pillow refuses a truncated file, which OpenCV fills up in silence.
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    # The scenes have it; other images are seen as one.
+    dict(type='Resize', scale=(64, 64)),
     dict(type='PackInputs'),
 ]
 dataset = dict(type=dataset_type, data_root=data_root, pipeline=pipeline)

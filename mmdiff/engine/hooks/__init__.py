@@ -1,4 +1,5 @@
 from .iteration_seed import IterationSeedHook
+from .label_check import LabelCheckHook
 from .progress_bar import ProgressBarHook
 from .safe_checkpoint import SafeCheckpointHook
 from .sample_picture import SamplePictureHook
@@ -6,6 +7,7 @@ from .save_unet import SaveUNetHook
 
 __all__ = [
     'IterationSeedHook',
+    'LabelCheckHook',
     'ProgressBarHook',
     'SafeCheckpointHook',
     'SamplePictureHook',

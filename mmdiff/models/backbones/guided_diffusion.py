@@ -204,9 +204,10 @@ class GuidedDiffusionBackbone(BaseModule):
         left_out = load_weights(self.unet, state_dict, checkpoint)
         message = f'Loaded the U-Net from {checkpoint}.'
         if left_out:
+            modules = dict.fromkeys('.'.join(key.split('.')[:2]) for key in left_out)
             message += (
                 f' Left out {len(left_out)} tensors of blocks that are not built, as they come '
-                f'after block {self.unet.last_block}: {", ".join(left_out)}'
+                f'after block {self.unet.last_block}: {", ".join(modules)}'
             )
         print_log(message, logger='current')
         self.is_init = True
