@@ -152,5 +152,5 @@ def test_bad_checkpoints_of_runs(kind, digit_scenes, tmp_path, run):
         options = ('--work-dir', tmp_path / 'work', '--cfg-options', *data)
         printed = run('python', *command, *options, fails=True)
         message = 'holds more than weights' if kind == 'code' else 'is truncated, or is not a file'
-        assert re.search(rf'CheckpointError: .*iter_1\.pth {message}', printed)
+        assert re.search(rf'(CheckpointError|checkpoint): .*iter_1\.pth {message}', printed)
     assert not written.exists()

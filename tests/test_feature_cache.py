@@ -184,7 +184,7 @@ def config(root, scenes, frozen='all'):
 def flipping_config(root, classified_scenes, tmp_path_factory):
     """A frozen DifFormer's config, as a file, whose training flips."""
     cfg = config(root, classified_scenes)
-    cfg.train_dataloader.dataset.pipeline.insert(1, dict(type='RandomFlip', prob=0.5))
+    cfg.train_dataloader.dataset.pipeline.insert(-1, dict(type='RandomFlip', prob=0.5))
     path = tmp_path_factory.mktemp('config') / 'flipping.py'
     cfg.dump(path)
     return path
@@ -246,7 +246,7 @@ def test_flipped_views(flipping_config, cache):
     assert store.num_views == 2
     assert FeatureStore(cache / 'test').num_views == 1
     for view, prob in ((0, 0.0), (1, 1.0)):
-        cfg.train_dataloader.dataset.pipeline[1].prob = prob
+        cfg.train_dataloader.dataset.pipeline[-2].prob = prob
         images = DATASETS.build(cfg.train_dataloader.dataset)
         batch = model.data_preprocessor(default_collate([images[0], images[5]]), False)
         with torch.no_grad():

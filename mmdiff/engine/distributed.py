@@ -1,5 +1,7 @@
 """Distributed runs on a machine without a GPU."""
 
+import atexit
+
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -16,6 +18,8 @@ def init_cpu_distributed(cfg: Config) -> None:
         cfg (Config): The run's config, changed in place.
     """
     torch.distributed.init_process_group('gloo')
+    # Or the process aborts at its end, now and then, as threads of the group are still at work.
+    atexit.register(torch.distributed.destroy_process_group)
     cfg.sync_bn = None
     if 'strategy' in cfg:
         cfg.strategy.sync_bn = None
