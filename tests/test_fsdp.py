@@ -62,6 +62,8 @@ def test_what_does_not_work_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr('mmdiff.engine.fsdp.is_distributed', lambda: True)
     strategy = FSDPStrategy(work_dir=str(tmp_path))
     optim_wrapper = dict(optimizer=dict(type='SGD', lr=1), clip_grad=dict(max_norm=1))
+    with pytest.raises(ValueError, match='was written without FSDP'):
+        strategy.load_optim_state_dict(dict(state={0: {}}, param_groups=[]))
     with pytest.raises(ValueError, match=r"clip_grad=\{'max_norm': 1\} .* must be None"):
         strategy.build_optim_wrapper(optim_wrapper)
 

@@ -36,6 +36,7 @@ def test_labels(stage):
     check(SEGMENTOR, 0, batch_of_label_maps(0, 2, 255))
     check(SEGMENTOR, 0, batch_of_label_maps(255, 255))
     check(CLASSIFIER, 0, batch_of_classes(0, 2))
+    check(SEGMENTOR, 0, dict(data_samples=[SegDataSample()]))
     with pytest.raises(ValueError, match=r'a\.png has label 3, .* num_classes=3, .*ignores 255'):
         check(SEGMENTOR, 0, batch_of_label_maps(0, 3))
     with pytest.raises(ValueError, match=r'1\.jpg has label 3, .* num_classes=3, for .* 0 to 2$'):

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from mmdiff.engine.cli import add_cfg_options, check_checkpoint, load_config
+from mmdiff.utils import local_file
 
 
 def parse_args():
@@ -80,6 +81,7 @@ def main():
         images = [str(path) for path in list_images(args.images)]
     except FileNotFoundError as error:
         raise SystemExit(str(error)) from None
+    args.checkpoint = local_file(args.checkpoint)
     check_checkpoint(cfg, args.checkpoint)
     (args.out_dir / 'preds').mkdir(parents=True, exist_ok=True)
     TASKS[scope](args, cfg, images)

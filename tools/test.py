@@ -11,6 +11,7 @@ from mmdiff.engine.cli import (
     check_data,
     load_run_config,
 )
+from mmdiff.utils import local_file
 
 
 def parse_args():
@@ -40,6 +41,7 @@ def main():
     args = parse_args()
     cfg = load_run_config(args)
     check_data(cfg, 'test')
+    args.checkpoint = local_file(args.checkpoint)
     check_checkpoint(cfg, args.checkpoint)
     cfg.load_from = args.checkpoint
     if args.amp:

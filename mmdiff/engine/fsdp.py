@@ -66,7 +66,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     """
 
     def __init__(self, *, model_wrapper: dict | None = None, **kwargs):
-        wrapper = dict(auto_wrap_policy=wrap_blocks, **(model_wrapper or {}))
+        wrapper = dict(auto_wrap_policy=wrap_blocks) | (model_wrapper or {})
         on_cpu = get_device() == 'cpu'
         if on_cpu:
             wrapper['device_id'] = torch.device('cpu')
@@ -157,7 +157,15 @@ class FSDPStrategy(MMEngineFSDPStrategy):
 
         Args:
             state_dict (dict): As of :meth:`optim_state_dict`.
+
+        Raises:
+            ValueError: If it is of a run without FSDP.
         """
+        if any(isinstance(key, int) for key in state_dict['state']):
+            raise ValueError(
+                'the checkpoint was written without FSDP, and its optimizer state does not name '
+                'the parameters: resume without FSDP, or start from its weights with load_from'
+            )
         # PyTorch (2.13) shards weights in the order of their memory, but what is loaded of their
         # state in the order of the axes.
         state = dict(state_dict['state'])

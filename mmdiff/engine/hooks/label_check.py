@@ -2,6 +2,7 @@
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from torch import nn
 
 from mmdiff.registry import HOOKS
 
@@ -68,6 +69,9 @@ class LabelCheckHook(Hook):
     def _check_labels(self, runner, data_batch):
         head, is_segmentor = _head(runner)
         for sample in data_batch['data_samples']:
+            # Test data may have none.
+            if ('gt_sem_seg' if is_segmentor else 'gt_label') not in sample:
+                continue
             if is_segmentor:
                 labels, file = sample.gt_sem_seg.data, sample.get('seg_map_path')
                 labels = labels[labels != head.ignore_index]
@@ -85,4 +89,6 @@ def _head(runner):
     """The model's head, and whether it is a segmentor's."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     is_segmentor = hasattr(model, 'decode_head')
-    return (model.decode_head if is_segmentor else model.head), is_segmentor
+    head = model.decode_head if is_segmentor else model.head
+    # Of a cascade, the last.
+    return (head[-1] if isinstance(head, nn.ModuleList) else head), is_segmentor

@@ -92,6 +92,7 @@ class SafeCheckpointHook(CheckpointHook):
         if '://' in str(kwargs.get('out_dir')):
             raise ValueError(f'out_dir must be a local folder, got {kwargs["out_dir"]!r}')
         super().__init__(backend_args=dict(backend='mmdiff.whole_files'), **kwargs)
+        self._position = {}
 
     def before_train(self, runner) -> None:
         """Prepare, and remove what a kill left half written.
@@ -118,6 +119,7 @@ class SafeCheckpointHook(CheckpointHook):
         self._position = dict(epoch=runner.epoch, iter=runner.iter)
         with self.file_backend.removals_put_off() as outdated:
             super()._save_best_checkpoint(runner, metrics)
+        self._position = {}
         best = {
             getattr(self, 'best_ckpt_path', None),
             *getattr(self, 'best_ckpt_path_dict', {}).values(),
@@ -147,6 +149,7 @@ class SafeCheckpointHook(CheckpointHook):
             backend_args=self.backend_args,
             **self.args,
         )
+        self._position = {}
         if is_main_process():
             self.file_backend.put(
                 self.last_ckpt.encode(), Path(runner.work_dir) / 'last_checkpoint'
