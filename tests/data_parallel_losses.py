@@ -15,6 +15,8 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS, init_default_scope
 
+from mmdiff.engine import leave_cpu_distributed
+
 ROOT = Path(__file__).parent.parent
 BATCH_SIZE, STEPS = 4, 4
 
@@ -65,6 +67,7 @@ def main():
             print(f'loss {loss.item():.9f}')
     if get_rank() == 0:
         print(f'weights {sum(p.double().abs().sum() for p in model.parameters()).item():.9f}')
+    leave_cpu_distributed()
 
 
 if __name__ == '__main__':

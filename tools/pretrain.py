@@ -8,6 +8,7 @@ import argparse
 
 from mmengine.runner import Runner
 
+from mmdiff.engine import leave_cpu_distributed
 from mmdiff.engine.cli import (
     add_resume_argument,
     add_run_arguments,
@@ -30,6 +31,7 @@ def main():
     check_data(cfg, 'train', 'val')
     Runner.from_cfg(cfg).train()
     print(f'The U-Net: {cfg.work_dir}/unet.pt')
+    leave_cpu_distributed()
 
 
 if __name__ == '__main__':

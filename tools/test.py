@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.runner import Runner
 
+from mmdiff.engine import leave_cpu_distributed
 from mmdiff.engine.cli import (
     add_run_arguments,
     check_checkpoint,
@@ -50,6 +51,7 @@ def main():
         # MMDetection would take a relative path as one below the work dir.
         show_predictions(cfg, str(Path(args.show_dir).absolute()))
     Runner.from_cfg(cfg).test()
+    leave_cpu_distributed()
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ import argparse
 
 from mmengine.registry import RUNNERS
 
+from mmdiff.engine import leave_cpu_distributed
 from mmdiff.engine.cli import (
     add_resume_argument,
     add_run_arguments,
@@ -36,6 +37,7 @@ def main():
         check_data(cfg, 'train', 'val')
     # MMEngine's Runner, unless the config has a runner_type.
     RUNNERS.build(cfg).train()
+    leave_cpu_distributed()
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-from .distributed import init_cpu_distributed
+from .distributed import init_cpu_distributed, leave_cpu_distributed
 from .hooks import (
     IterationSeedHook,
     LabelCheckHook,
@@ -16,4 +16,5 @@ __all__ = [
     'SamplePictureHook',
     'SaveUNetHook',
     'init_cpu_distributed',
+    'leave_cpu_distributed',
 ]
