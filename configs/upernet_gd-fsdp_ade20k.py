@@ -1,3 +1,3 @@
 # upernet_gd_ade20k.py on 4 or 8 GPUs that share one copy of the model, its gradients and Adam's
-# state: for GPUs that are too small for one copy each (docs/fsdp.md).
+# state: for GPUs that are too small for one copy each (docs/memory.md).
 _base_ = ['./upernet_gd_ade20k.py', './_base_/fsdp.py']

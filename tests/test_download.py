@@ -1,7 +1,14 @@
 """Checkpoints that are named by a URL, or come with mmdiff."""
 
+import errno
 import socket
+import subprocess
+import sys
+from http.client import IncompleteRead
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -27,14 +34,55 @@ def test_url_is_downloaded_once(tmp_path, monkeypatch):
     assert downloads == [url]
 
 
-def test_no_connection(tmp_path, monkeypatch):
+def test_processes_download_a_file_once(tmp_path):
+    """As the processes of a distributed run do."""
+    requests = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            requests.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'weights')
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f'http://127.0.0.1:{server.server_port}/unet.pt'
+        code = (
+            f'import torch; torch.hub.set_dir({str(tmp_path)!r}); '
+            f'from mmdiff.utils import local_file; print(local_file({url!r}))'
+        )
+        processes = [
+            subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True)
+            for _ in range(3)
+        ]
+        paths = {process.communicate()[0].strip() for process in processes}
+        server.shutdown()
+    assert paths == {str(tmp_path / 'checkpoints/unet.pt')}
+    assert (tmp_path / 'checkpoints/unet.pt').read_bytes() == b'weights'
+    assert requests == ['/unet.pt']
+
+
+def test_failed_downloads(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     with socket.socket() as closed:
         closed.bind(('127.0.0.1', 0))
         url = f'http://127.0.0.1:{closed.getsockname()[1]}/unet.pt'
-        with pytest.raises(ConnectionError, match=rf'could not download {url}.*checkpoint=FILE'):
+        with pytest.raises(ConnectionError, match=rf'could not download {url} to .*refused.*path'):
+            local_file(url)
+    for error, message in (
+        (OSError(errno.ENOSPC, 'No space left on device'), 'No space left'),
+        (IncompleteRead(b'', 10), 'IncompleteRead'),
+    ):
+        monkeypatch.setattr(torch.hub, 'download_url_to_file', Mock(side_effect=error))
+        with pytest.raises(ConnectionError, match=message):
             local_file(url)
     assert not (tmp_path / 'checkpoints/unet.pt').exists()
+    with pytest.raises(ValueError, match=r'path, an http\(s\)://.*mmdiff://NAME.* got s3://a/b'):
+        local_file('s3://a/b.pt')
 
 
 def test_path_stays(monkeypatch):

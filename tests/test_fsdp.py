@@ -1,26 +1,39 @@
 """Training that shards the model over processes is training as ever."""
 
+import shutil
+
 import pytest
 import torch
-from test_tools import ade20k, schedule, small_ade20k  # noqa: F401
+from PIL import Image
+from test_tools import ade20k, miou, schedule, small_ade20k  # noqa: F401
 from torch import nn
-from training_memory import units
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmdiff.diffusion import ARCHITECTURES, UNet
-from mmdiff.engine.fsdp import FSDPStrategy
+from mmdiff.engine.fsdp import FSDPStrategy, ShardedModel
 from mmdiff.engine.weights_only import load_run
 
 
-def test_units_are_blocks_and_large_layers():
+@pytest.fixture
+def process_group():
+    """A group of this process alone."""
+    torch.distributed.init_process_group(
+        'gloo', store=torch.distributed.HashStore(), rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_units_are_blocks_and_large_layers(process_group):
     unet = UNet(ARCHITECTURES['adm-64-small'])
     attention = nn.MultiheadAttention(1024, 1)
     large, small = nn.Conv2d(256, 512, 3), nn.Conv2d(64, 64, 3)
-    head = nn.Sequential(large, small, attention)
-    found, rest = units(nn.Sequential(unet, head))
-    assert [module for module, _ in found] == [*unet.blocks(), large]
-    in_units = sum(p.numel() for module, _ in found for p in module.parameters())
-    assert sum(size for _, size in found) == in_units
-    assert rest == sum(p.numel() for m in (unet, head) for p in m.parameters()) - in_units
+    expected = [*unet.blocks(), large]
+    model = nn.Sequential(unet, nn.Sequential(large, small, attention))
+    sharded = ShardedModel(model, device_id=torch.device('cpu'))
+    root, *units = FullyShardedDataParallel.fsdp_modules(sharded)
+    assert root is sharded
+    assert {unit.module for unit in units} == set(expected)
 
 
 @pytest.mark.slow
@@ -68,28 +81,42 @@ def test_what_does_not_work_is_refused(monkeypatch, tmp_path):
         strategy.build_optim_wrapper(optim_wrapper)
 
 
+@pytest.fixture
+def of_several_sizes(ade20k, tmp_path):  # noqa: F811
+    """ADE20K whose validation images take 5 windows in one process, and 1 in the other."""
+    root = shutil.copytree(ade20k, tmp_path / 'data')
+    for path in root.glob('*/validation/*'):
+        width = 120 if int(path.stem[-1]) % 2 else 60
+        Image.open(path).resize((width, 60), Image.Resampling.NEAREST).save(path)
+    return root
+
+
 @pytest.mark.slow
-def test_sharded_training_equals_training_and_resumes(ade20k, tmp_path, run):  # noqa: F811
+def test_sharded_training_equals_training_and_resumes(of_several_sizes, tmp_path, run):
     """Two processes with FSDP, and two without."""
 
     def train(name, iterations):
-        run(
+        printed = run(
             'bash', 'tools/dist_train.sh', f'configs/{name}.py', 2, '--resume',
             '--work-dir', tmp_path / name,
-            '--cfg-options', *small_ade20k(ade20k), *schedule(iterations), 'randomness.seed=0',
+            '--cfg-options', *small_ade20k(of_several_sizes), *schedule(iterations),
+            'randomness.seed=0', 'model.test_cfg.stride=(16,16)',
             'param_scheduler.0.end=2', 'param_scheduler.1.begin=2', 'param_scheduler.1.end=8',
+            timeout=150,
         )  # fmt: skip
-        return load_run(tmp_path / name / f'iter_{iterations}.pth')
+        return load_run(tmp_path / name / f'iter_{iterations}.pth'), miou(printed)
 
     for iterations in (2, 4):
-        expected = train('upernet_gd_ade20k', iterations)
-        assert_equal_checkpoints(train('upernet_gd-fsdp_ade20k', iterations), expected)
+        expected, score = train('upernet_gd_ade20k', iterations)
+        checkpoint, score_of_sharded = train('upernet_gd-fsdp_ade20k', iterations)
+        assert_equal_checkpoints(checkpoint, expected)
+        assert score_of_sharded == score
     assert not list(tmp_path.rglob('*.partial'))
 
     printed = run(
         'python', 'tools/test.py', 'configs/upernet_gd-fsdp_ade20k.py',
         tmp_path / 'upernet_gd-fsdp_ade20k/iter_4.pth', '--work-dir', tmp_path / 'test',
-        '--cfg-options', *small_ade20k(ade20k),
+        '--cfg-options', *small_ade20k(of_several_sizes),
     )  # fmt: skip
     assert 'mIoU' in printed
 

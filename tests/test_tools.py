@@ -171,6 +171,11 @@ def test_unknown_options_and_files_are_refused(tmp_path, run):
     config = 'configs/upernet_gd_digit-scenes.py'
     assert 'is no file and no folder' in run(*demo, tmp_path / 'no', config, 'no.pth', fails=True)
     assert 'has no file that ends with .jpg' in run(*demo, tmp_path, config, 'no.pth', fails=True)
+    images = tmp_path / 'images'
+    images.mkdir()
+    for name in ('a.jpg', 'a.png'):
+        Image.new('RGB', (8, 8)).save(images / name)
+    assert 'has 2 images named a,' in run(*demo, images, config, 'no.pth', fails=True)
     printed = run('python', 'tools/train.py', tmp_path / 'no.py', fails=True)
     assert 'config: there is no file' in printed
     printed = run('python', 'tools/train.py', 'configs/upernet_gd_ade20k.py', fails=True)

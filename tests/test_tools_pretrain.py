@@ -78,3 +78,17 @@ def test_distributed_pretraining(digit_scenes, tmp_path, run):
     assert 'Iter(train) [2/2]' in printed
     assert 'out.2.bias' in read_checkpoint(tmp_path / 'unet.pt')
     assert [path.name for path in (tmp_path / 'samples').iterdir()] == ['iter_2.png']
+
+
+def test_what_does_not_work_is_refused(tmp_path, run):
+    config = tmp_path / 'sharded.py'
+    config.write_text(
+        "_base_ = ['mmdiff::_base_/../" + CONFIG.removeprefix('configs/') + "',"
+        " 'mmdiff::_base_/fsdp.py']\n"
+    )
+    printed = run('python', 'tools/pretrain.py', config, fails=True)
+    assert "runner_type='FlexibleRunner' in" in printed
+    assert 'Traceback' not in printed
+    if not torch.cuda.is_available():
+        printed = run('python', 'tools/pretrain.py', CONFIG, '--amp', fails=True)
+        assert '--cfg-options model.amp_dtype=bfloat16' in printed

@@ -2,10 +2,11 @@
 
 import argparse
 import json
+from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
-from mmdiff.engine.cli import add_cfg_options, check_checkpoint, load_config
-from mmdiff.utils import local_file
+from mmdiff.engine.cli import add_cfg_options, check_checkpoint, load_config, open_checkpoint
 
 
 def parse_args():
@@ -30,29 +31,19 @@ def parse_args():
     return parser.parse_args()
 
 
-def segment(args, cfg, images):
-    from mmseg.apis import MMSegInferencer
-
-    inferencer = MMSegInferencer(cfg, args.checkpoint, device=args.device)
-    inferencer(images, out_dir=str(args.out_dir))
+def segment(inferencer, images, args):
+    inferencer(images, out_dir=str(args.out_dir), pred_out_dir='preds')
     # It counts the label maps, but names the pictures.
     for number, image in enumerate(images):
-        labels = args.out_dir / 'pred' / f'{number:08d}_pred.png'
-        labels.replace(args.out_dir / 'preds' / f'{Path(image).stem}.png')
-    (args.out_dir / 'pred').rmdir()
+        labels = args.out_dir / 'preds' / f'{number:08d}_pred.png'
+        labels.replace(labels.with_name(f'{Path(image).stem}.png'))
 
 
-def detect(args, cfg, images):
-    from mmdet.apis import DetInferencer
-
-    inferencer = DetInferencer(cfg, args.checkpoint, device=args.device)
+def detect(inferencer, images, args):
     inferencer(images, out_dir=str(args.out_dir), pred_score_thr=args.score_thr, no_save_pred=False)
 
 
-def classify(args, cfg, images):
-    from mmpretrain.apis import ImageClassificationInferencer
-
-    inferencer = ImageClassificationInferencer(cfg, args.checkpoint, device=args.device)
+def classify(inferencer, images, args):
     # Large enough for the text on it.
     predictions = inferencer(images, show_dir=str(args.out_dir / 'vis'), resize=480)
     for image, prediction in zip(images, predictions, strict=True):
@@ -62,7 +53,28 @@ def classify(args, cfg, images):
         )
 
 
-TASKS = {'mmseg': segment, 'mmdet': detect, 'mmpretrain': classify}
+TASKS = {
+    'mmseg': ('MMSegInferencer', segment),
+    'mmdet': ('DetInferencer', detect),
+    'mmpretrain': ('ImageClassificationInferencer', classify),
+}
+
+
+def list_inputs(folder):
+    # Not before: it needs what load_config has looked for.
+    from mmdiff.apis import list_images
+
+    try:
+        images = list_images(folder)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
+    name, count = Counter(image.stem for image in images).most_common(1)[0]
+    if count > 1:
+        raise SystemExit(
+            f'{folder} has {count} images named {name}, and predictions are named as the images: '
+            'rename them, or draw them one by one'
+        )
+    return [str(image) for image in images]
 
 
 def main():
@@ -74,17 +86,14 @@ def main():
             f'config: default_scope must be one of {", ".join(TASKS)}, got {scope!r} in '
             f'{args.config}'
         )
-    # Not before: it needs what load_config has looked for.
-    from mmdiff.apis import list_images
-
-    try:
-        images = [str(path) for path in list_images(args.images)]
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from None
-    args.checkpoint = local_file(args.checkpoint)
-    check_checkpoint(cfg, args.checkpoint)
+    images = list_inputs(args.images)
+    checkpoint, state_dict = open_checkpoint(args.checkpoint)
+    inferencer_name, draw = TASKS[scope]
+    inferencer_class = getattr(import_module(f'{scope}.apis'), inferencer_name)
+    inferencer = inferencer_class(cfg, checkpoint, device=args.device)
+    check_checkpoint(inferencer.model, state_dict, checkpoint)
     (args.out_dir / 'preds').mkdir(parents=True, exist_ok=True)
-    TASKS[scope](args, cfg, images)
+    draw(inferencer, images, args)
     print(
         f'Drew {len(images)} pictures in {args.out_dir / "vis"}, predictions are in '
         f'{args.out_dir / "preds"}'

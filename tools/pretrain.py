@@ -27,7 +27,13 @@ def parse_args():
 
 
 def main():
-    cfg = load_training_config(parse_args())
+    args = parse_args()
+    cfg = load_training_config(args)
+    if 'runner_type' in cfg:
+        raise SystemExit(
+            f'config: runner_type={cfg.runner_type!r} in {args.config}, but pretraining runs with '
+            "MMEngine's Runner only (no FSDP)"
+        )
     check_data(cfg, 'train', 'val')
     Runner.from_cfg(cfg).train()
     print(f'The U-Net: {cfg.work_dir}/unet.pt')

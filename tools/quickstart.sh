@@ -34,7 +34,7 @@ for config; do
     run python tools/train.py "$config" --work-dir "$work_dir" --resume > "$log"
     checkpoint=$(cat "$work_dir/last_checkpoint")
     # From the first line of the table with the IoU of each class, or of COCO's summary.
-    run python tools/test.py "$config" "$checkpoint" --work-dir "$work_dir" | tee -a "$log" |
+    run python tools/test.py "$config" "$checkpoint" --work-dir "$work_dir/test" | tee -a "$log" |
         sed -nE '/^\+-|Evaluating bbox/,$p'
     run python tools/analysis_tools/feature_sheet.py "$config" "$checkpoint" "$work_dir/sheet.png" \
         >> "$log"

@@ -11,8 +11,8 @@ from mmdiff.engine.cli import (
     check_checkpoint,
     check_data,
     load_run_config,
+    open_checkpoint,
 )
-from mmdiff.utils import local_file
 
 
 def parse_args():
@@ -42,15 +42,15 @@ def main():
     args = parse_args()
     cfg = load_run_config(args)
     check_data(cfg, 'test')
-    args.checkpoint = local_file(args.checkpoint)
-    check_checkpoint(cfg, args.checkpoint)
-    cfg.load_from = args.checkpoint
+    cfg.load_from, state_dict = open_checkpoint(args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show_dir:
         # MMDetection would take a relative path as one below the work dir.
         show_predictions(cfg, str(Path(args.show_dir).absolute()))
-    Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    check_checkpoint(runner.model, state_dict, cfg.load_from)
+    runner.test()
     leave_cpu_distributed()
 
 

@@ -2,17 +2,19 @@
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.utils import import_modules_from_strings
+from torch import Tensor, nn
 
 from mmdiff import stack
-from mmdiff.diffusion import CheckpointError
+from mmdiff.diffusion import CheckpointError, read_checkpoint
 from mmdiff.engine.distributed import init_cpu_distributed
-from mmdiff.engine.weights_only import check_run_fits, load_runs_as_weights_only
-from mmdiff.utils import keep_freed_memory
+from mmdiff.engine.weights_only import LOGS, check_run_fits, load_runs_as_weights_only
+from mmdiff.utils import keep_freed_memory, local_file
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
@@ -132,9 +134,10 @@ def load_run_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     if not torch.cuda.is_available():
         if args.amp:
+            key = 'model.backbone.amp_dtype' if 'backbone' in cfg.model else 'model.amp_dtype'
             raise SystemExit(
                 '--amp needs a GPU, and there is none; on a CPU, '
-                '--cfg-options model.backbone.amp_dtype=bfloat16 runs the U-Net in mixed precision'
+                f'--cfg-options {key}=bfloat16 runs the U-Net in mixed precision'
             )
         keep_freed_memory()
         if args.launcher == 'pytorch':
@@ -176,30 +179,64 @@ def check_data(cfg: Config, *splits: str) -> None:
         SystemExit: If a folder is missing.
     """
     for split in splits:
-        key = f'{split}_dataloader.dataset'
         dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})
-        while 'dataset' in dataset:
-            key, dataset = f'{key}.dataset', dataset['dataset']
-        root = dataset.get('data_root')
-        if root and '://' not in root and not Path(root).is_dir():
-            raise SystemExit(
-                f'{key}.data_root: there is no folder {root}. Put the data set there, or a link to '
-                f'it, or name its place: --cfg-options {key}.data_root=FOLDER (likewise for the '
-                'other splits)'
-            )
+        for key, root in _data_roots(dataset, f'{split}_dataloader.dataset'):
+            if not Path(root).is_dir():
+                options = [f'{key}=FOLDER']
+                # MMDetection's metric reads the labels itself.
+                if 'ann_file' in (cfg.get(f'{split}_evaluator') or {}):
+                    options.append(f'{split}_evaluator.ann_file=FILE')
+                raise SystemExit(
+                    f'{key}: there is no folder {root}. Put the data set there, or a link to it, '
+                    f'or name its place: --cfg-options {" ".join(options)} (likewise for the '
+                    'other splits)'
+                )
 
 
-def check_checkpoint(cfg: Config, path: str) -> None:
+def _data_roots(dataset: dict, key: str) -> Iterator[tuple[str, str]]:
+    """The local folders of a data set and of those in it, each with its key in the config."""
+    if 'dataset' in dataset:
+        yield from _data_roots(dataset['dataset'], f'{key}.dataset')
+    for number, part in enumerate(dataset.get('datasets', ())):
+        yield from _data_roots(part, f'{key}.datasets.{number}')
+    root = dataset.get('data_root')
+    backend = (dataset.get('backend_args') or {}).get('backend', 'local')
+    if root and '://' not in root and backend == 'local':
+        yield f'{key}.data_root', root
+
+
+def open_checkpoint(path: str) -> tuple[str, dict[str, Tensor]]:
+    """Find the checkpoint of a run, and read its weights.
+
+    Args:
+        path (str): As of :func:`mmdiff.utils.local_file`.
+
+    Returns:
+        tuple[str, dict[str, Tensor]]: The file on this machine, and the
+        model's weights in it.
+
+    Raises:
+        SystemExit: If there is no such file, or if it is broken.
+    """
+    try:
+        path = local_file(path)
+        return path, read_checkpoint(path, allowed=LOGS)
+    except (CheckpointError, OSError, ValueError) as error:
+        raise SystemExit(f'checkpoint: {error}') from None
+
+
+def check_checkpoint(model: nn.Module, state_dict: dict[str, Tensor], path: str) -> None:
     """Make sure that a checkpoint is of the config's model.
 
     Args:
-        cfg (Config): The run's config.
-        path (str): The checkpoint.
+        model (nn.Module): The model, which gets the weights.
+        state_dict (dict[str, Tensor]): As of :func:`open_checkpoint`.
+        path (str): The checkpoint, for the message.
 
     Raises:
-        SystemExit: If it is not, or if there is no such file.
+        SystemExit: If it is not.
     """
     try:
-        check_run_fits(cfg, path)
-    except (CheckpointError, FileNotFoundError) as error:
+        check_run_fits(model, state_dict, path)
+    except CheckpointError as error:
         raise SystemExit(f'checkpoint: {error}') from None

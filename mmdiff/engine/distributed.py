@@ -22,7 +22,10 @@ def init_cpu_distributed(cfg: Config) -> None:
     cfg.sync_bn = None
     if 'strategy' in cfg:
         cfg.strategy.sync_bn = None
-    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    # Beside the devices, as MMEngine would.
+    cfg.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
+    )
     print_log('No GPU: processes talk through gloo, and batch norm is not synchronised.')
 
 

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from mmengine._strategy import FSDPStrategy as MMEngineFSDPStrategy
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, is_main_process
+from mmengine.model import MMFullyShardedDataParallel
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
@@ -16,29 +18,90 @@ from mmdiff.engine.hooks.safe_checkpoint import PARTIAL
 from mmdiff.registry import STRATEGIES
 
 # Below, gathering a layer by itself costs more messages than it saves memory.
-MIN_LAYER_PARAMETERS = 1_000_000
+MIN_LAYER_WEIGHTS = 1_000_000
 
 
-def wrap_blocks(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
-    """FSDP's policy: each block of the U-Net is a unit, and each large layer elsewhere.
+def find_units(model: nn.Module) -> list[nn.Module]:
+    """FSDP's units in a model: each block of the U-Net, and each large layer elsewhere.
 
     Only what is called as a module can be one. MMSegmentation calls ``loss``
     of a head, not the head, and attention layers read the weights of their
     projections.
 
     Args:
-        module (nn.Module): The module in question.
-        recurse (bool): Whether FSDP asks if to go on inside it, or if to wrap it.
-        nonwrapped_numel (int): Its parameters that are in no unit yet.
+        model (nn.Module): A model that is not yet wrapped.
 
     Returns:
-        bool: The answer.
+        list[nn.Module]: Modules in it, none within another.
     """
-    is_block = isinstance(module, BlockLayers)
-    if recurse:
-        return not is_block
-    is_layer = type(module) in (nn.Conv2d, nn.Linear)
-    return is_block or (is_layer and nonwrapped_numel >= MIN_LAYER_PARAMETERS)
+    if isinstance(model, BlockLayers):
+        return [model]
+    if type(model) in (nn.Conv2d, nn.Linear):
+        return [model] if model.weight.numel() >= MIN_LAYER_WEIGHTS else []
+    return [unit for child in model.children() for unit in find_units(child)]
+
+
+class ShardedModel(MMFullyShardedDataParallel):
+    """A model in FSDP's units, which trains sharded and predicts with whole weights.
+
+    How often a unit runs in a prediction depends on the image: there are more
+    windows for a larger one, and no masks where there are no boxes. If each
+    unit gathered its weights by itself, a process would wait for others that
+    are already done. So all are gathered once for each batch, of which each
+    process must have the same number, as MMEngine's ``DefaultSampler`` sees to.
+
+    Args:
+        module (nn.Module): The model. Its units are those of
+            :func:`find_units`.
+        **kwargs: As of MMEngine's ``MMFullyShardedDataParallel``, without
+            ``auto_wrap_policy``.
+    """
+
+    def __init__(self, module: nn.Module, **kwargs):
+        units = set(find_units(module))
+
+        def is_unit(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
+            # With recurse, FSDP asks whether to look inside.
+            return recurse or module in units
+
+        super().__init__(module, auto_wrap_policy=is_unit, **kwargs)
+
+    def val_step(self, data: dict) -> list:
+        """Predict for a batch.
+
+        Args:
+            data (dict): What the data loader gives.
+
+        Returns:
+            list: As the model's.
+        """
+        with self._whole():
+            return self.module.val_step(data)
+
+    def test_step(self, data: dict) -> list:
+        """As :meth:`val_step`.
+
+        Args:
+            data (dict): What the data loader gives.
+
+        Returns:
+            list: As the model's.
+        """
+        with self._whole():
+            return self.module.test_step(data)
+
+    @contextmanager
+    def _whole(self):
+        units = FullyShardedDataParallel.fsdp_modules(self)
+        with FullyShardedDataParallel.summon_full_params(self, writeback=False):
+            for unit in units:
+                # An attribute of the instance, in place of FSDP's forward, which would gather.
+                unit.forward = unit.module.__call__
+            try:
+                yield
+            finally:
+                for unit in units:
+                    del unit.forward
 
 
 @STRATEGIES.register_module()
@@ -50,12 +113,12 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     Beside that, this corrects MMEngine's (0.10): batch norm is synchronised,
     a run can be resumed with PyTorch 2, whose arguments have another order, a
     checkpoint is read into main memory rather than onto each GPU, and the
-    strategy also works without a GPU.
+    strategy also works without a GPU; and a validation does not hang where the
+    images differ in size (:class:`ShardedModel`).
 
     Args:
         model_wrapper (dict, optional): Arguments of MMEngine's
-            ``MMFullyShardedDataParallel``. Defaults to None: units are the
-            blocks of the U-Net and large layers (:func:`wrap_blocks`).
+            :class:`ShardedModel`. Defaults to None.
         **kwargs: Arguments of MMEngine's ``DDPStrategy``, such as
             ``sync_bn='torch'``, and ``activation_checkpointing``.
 
@@ -66,7 +129,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     """
 
     def __init__(self, *, model_wrapper: dict | None = None, **kwargs):
-        wrapper = dict(auto_wrap_policy=wrap_blocks) | (model_wrapper or {})
+        wrapper = dict(type=ShardedModel) | (model_wrapper or {})
         on_cpu = get_device() == 'cpu'
         if on_cpu:
             wrapper['device_id'] = torch.device('cpu')
@@ -145,12 +208,16 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         """Gather the optimizer's state.
 
         Returns:
-            dict: As of a run without FSDP, but with names of parameters in
-            place of numbers; without the parameters' state on all processes
-            but the first.
+            dict: On the first process, as of a run without FSDP, but with
+            names of parameters in place of numbers; on the others, only what
+            is not of parameters.
         """
+        gathered = super().optim_state_dict()
         # Besides the parameters' state, there are MMEngine's base learning rate and loss scale.
-        return self.optim_wrapper.state_dict() | super().optim_state_dict()
+        rest = self.optim_wrapper.state_dict()
+        for of_shard in ('state', 'param_groups'):
+            del rest[of_shard]
+        return rest | gathered
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
         """Load the optimizer's state.

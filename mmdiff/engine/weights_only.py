@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
-from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
 
-from mmdiff.diffusion import check_fit, load_safely, read_checkpoint
+from mmdiff.diffusion import check_fit, load_safely
 
 
 def _statistic(owner: type, name: str) -> Callable:
@@ -55,26 +54,31 @@ def load_run(filename: str, map_location=None) -> dict:
     return load_safely(Path(filename).expanduser(), map_location, allowed=LOGS)
 
 
-def check_run_fits(cfg: Config, filename: str) -> None:
-    """Refuse the checkpoint of another model than the config's.
+def check_run_fits(model: nn.Module, state_dict: dict[str, Tensor], source: str) -> None:
+    """Refuse the checkpoint of another model; load it otherwise.
 
     MMEngine would load what fits, warn, and go on with random weights.
 
     Args:
-        cfg (Config): Has the model, and the package's ``default_scope``.
-        filename (str): Path of the checkpoint.
+        model (nn.Module): The model, in a wrapper or not.
+        state_dict (dict[str, Tensor]): The checkpoint's weights.
+        source (str): Where they came from, for the message.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        CheckpointError: If the file is broken, or its weights are not those of
-            the model.
+        CheckpointError: If they are not those of the model, after what it does
+            itself to weights that it loads, such as resizing.
     """
-    state_dict = read_checkpoint(filename, allowed=LOGS)
-    init_default_scope(cfg.default_scope)
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
-    expected = model.state_dict()
-    check_fit(state_dict, expected, expected, filename, "config's model")
+    if is_model_wrapper(model):
+        model = model.module
+    # As MMEngine does.
+    state_dict = {key.removeprefix('module.'): value for key, value in state_dict.items()}
+    try:
+        model.load_state_dict(state_dict)
+    except RuntimeError:
+        expected = model.state_dict()
+        # PyTorch's message names every weight.
+        check_fit(state_dict, expected, expected, source, "config's model")
+        raise
 
 
 def load_runs_as_weights_only() -> None:

@@ -1,11 +1,11 @@
 """Checkpoints that are named by a URL, or come with mmdiff."""
 
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
-from mmengine.dist import barrier, get_local_rank
+from filelock import FileLock
 
 SHIPPED = Path(__file__).parent.parent / 'checkpoints'
 
@@ -14,7 +14,7 @@ def local_file(path: str) -> str:
     """Path of a file on this machine, downloaded first if it is a URL.
 
     Downloads go to PyTorch's hub folder, once: they are moved there when they
-    are complete. In a distributed run one process of each machine downloads.
+    are complete, and other processes that want the same file wait.
 
     Args:
         path (str): A path, an ``http(s)://`` URL, or ``mmdiff://NAME`` for a
@@ -24,6 +24,7 @@ def local_file(path: str) -> str:
         str: The path, with ``~`` expanded.
 
     Raises:
+        ValueError: If it is a URL of another kind.
         FileNotFoundError: If mmdiff has no checkpoint of that name.
         ConnectionError: If the download fails.
     """
@@ -34,18 +35,22 @@ def local_file(path: str) -> str:
             raise FileNotFoundError(f'mmdiff has no checkpoint {shipped.name}; it has {names}')
         return str(shipped)
     url = urlparse(path)
-    if url.scheme not in ('http', 'https'):
+    if '://' not in path:
         return str(Path(path).expanduser())
+    if url.scheme not in ('http', 'https'):
+        raise ValueError(
+            'checkpoint must be a path, an http(s):// URL, or mmdiff://NAME for one that comes '
+            f'with mmdiff, got {path}'
+        )
     target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url.path).name
-    if get_local_rank() == 0 and not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(path, str(target))
-        except URLError as error:
-            raise ConnectionError(
-                f'could not download {path}: {error.reason}. Where you have the file, name it: '
-                '--cfg-options model.backbone.init_cfg.checkpoint=FILE; or put it at '
-                f'{target}'
-            ) from error
-    barrier()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f'.{target.name}.lock')):
+        if not target.exists():
+            try:
+                torch.hub.download_url_to_file(path, str(target))
+            except (OSError, HTTPException) as error:
+                raise ConnectionError(
+                    f'could not download {path} to {target}: {error}. Where you have the file, '
+                    'name its path in place of the URL, or put it there'
+                ) from error
     return str(target)

@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
 from mmdiff.engine.cli import load_config
-from mmdiff.engine.fsdp import wrap_blocks
+from mmdiff.engine.fsdp import find_units
 
 COLUMNS = (
     'weights',
@@ -99,26 +99,15 @@ def activation_bytes(model: nn.Module, batch_size: int, crop_size: tuple[int, in
     return sum(peak[kind] for kind in peak if kind in ('Activation', 'Temp', 'Buffer'))
 
 
-def units(module: nn.Module) -> tuple[list[tuple[nn.Module, int]], int]:
-    """FSDP's units within a module with their parameters, and the parameters in none of them."""
-    inside, own = [], sum(p.numel() for p in module.parameters(recurse=False))
-    if wrap_blocks(module, recurse=True, nonwrapped_numel=own):
-        for child in module.children():
-            found, rest = units(child)
-            inside += found
-            own += rest
-    else:
-        own = sum(p.numel() for p in module.parameters())
-    if wrap_blocks(module, recurse=False, nonwrapped_numel=own):
-        return [*inside, (module, own)], 0
-    return inside, own
+def weight_bytes(module: nn.Module) -> int:
+    return 4 * sum(p.numel() for p in module.parameters())
 
 
 def rows(model: nn.Module, activations: int, gpus: list[int]) -> list[tuple[str, list[float]]]:
-    weights = gradients = 4 * sum(p.numel() for p in model.parameters())
-    of_units, root = units(model)
+    weights = gradients = weight_bytes(model)
+    of_units = [weight_bytes(unit) for unit in find_units(model)]
     # The unit at work and the next one, the gradients of the one, and the rest throughout.
-    gathered = 4 * (3 * max(size for _, size in of_units) + 2 * root)
+    gathered = 3 * max(of_units) + 2 * (weights - sum(of_units))
     table = []
     for n in gpus:
         if n == 1:

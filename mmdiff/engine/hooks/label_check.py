@@ -57,38 +57,44 @@ class LabelCheckHook(Hook):
         self._check_labels(runner, data_batch)
 
     def _check_classes(self, runner, dataset):
-        head, _ = _head(runner)
-        classes = dataset.metainfo.get('classes')
-        if classes is not None and len(classes) != head.num_classes:
-            raise ValueError(
-                f'the data set has {len(classes)} classes ({", ".join(classes[:8])}'
-                f'{", ..." if len(classes) > 8 else ""}), but the model has num_classes='
-                f'{head.num_classes}'
-            )
-
-    def _check_labels(self, runner, data_batch):
-        head, is_segmentor = _head(runner)
-        for sample in data_batch['data_samples']:
-            # Test data may have none.
-            if ('gt_sem_seg' if is_segmentor else 'gt_label') not in sample:
-                continue
-            if is_segmentor:
-                labels, file = sample.gt_sem_seg.data, sample.get('seg_map_path')
-                labels = labels[labels != head.ignore_index]
-            else:
-                labels, file = sample.gt_label, sample.get('img_path')
-            if labels.numel() and labels.max() >= head.num_classes:
+        classes = getattr(dataset, 'metainfo', {}).get('classes')
+        for name, head in _heads(runner.model):
+            if classes is not None and len(classes) != head.num_classes:
                 raise ValueError(
-                    f'{file} has label {int(labels.max())}, but the model has num_classes='
-                    f'{head.num_classes}, for labels from 0 to {head.num_classes - 1}'
-                    + (f', and ignores {head.ignore_index}' if is_segmentor else '')
+                    f'the data set has {len(classes)} classes ({", ".join(classes[:8])}'
+                    f'{", ..." if len(classes) > 8 else ""}), but the model has num_classes='
+                    f'{head.num_classes} in its {name}'
                 )
 
+    def _check_labels(self, runner, data_batch):
+        for name, head in _heads(runner.model):
+            ignored = getattr(head, 'ignore_index', None)
+            for sample in data_batch['data_samples']:
+                # Test data may have none.
+                if 'gt_sem_seg' in sample:
+                    labels, file = sample.gt_sem_seg.data, sample.get('seg_map_path')
+                elif 'gt_label' in sample:
+                    labels, file = sample.gt_label, sample.get('img_path')
+                else:
+                    continue
+                wrong = (labels < 0) | (labels >= head.num_classes)
+                if ignored is not None:
+                    wrong &= labels != ignored
+                if wrong.any():
+                    raise ValueError(
+                        f'{file} has label {int(labels[wrong][0])}, but the model has num_classes='
+                        f'{head.num_classes} in its {name}, for labels from 0 to '
+                        f'{head.num_classes - 1}'
+                        + ('' if ignored is None else f', and ignores {ignored}')
+                    )
 
-def _head(runner):
-    """The model's head, and whether it is a segmentor's."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    is_segmentor = hasattr(model, 'decode_head')
-    head = model.decode_head if is_segmentor else model.head
-    # Of a cascade, the last.
-    return (head[-1] if isinstance(head, nn.ModuleList) else head), is_segmentor
+
+def _heads(model):
+    """The model's heads that have classes, with their names."""
+    if is_model_wrapper(model):
+        model = model.module
+    for name in ('decode_head', 'auxiliary_head', 'head'):
+        heads = getattr(model, name, None)
+        for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
+            if hasattr(head, 'num_classes'):
+                yield name, head

@@ -1,0 +1,80 @@
+"""What the command lines check before anything is built."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mmdiff.diffusion import CheckpointError
+from mmdiff.engine.cli import check_data, open_checkpoint
+from mmdiff.engine.weights_only import check_run_fits
+
+
+def test_folders_of_data_sets(tmp_path):
+    there, missing = dict(data_root=str(tmp_path)), dict(data_root=str(tmp_path / 'no'))
+
+    def check(dataset, **kwargs):
+        check_data(Config(dict(val_dataloader=dict(dataset=dataset), **kwargs)), 'val')
+
+    check_data(Config(), 'val')
+    check_data(Config(dict(val_dataloader=None)), 'val')
+    check(there)
+    check(dict(type='RepeatDataset', dataset=there))
+    check(dict(data_root='s3://bucket/ade'))
+    check(dict(data_root='ade', backend_args=dict(backend='petrel')))
+    for dataset, key in (
+        (missing, 'dataset'),
+        (missing | dict(backend_args=dict(backend='local')), 'dataset'),
+        (dict(type='RepeatDataset', dataset=missing), 'dataset.dataset'),
+        (dict(type='ConcatDataset', datasets=[there, missing]), 'dataset.datasets.1'),
+    ):
+        message = rf'^val_dataloader\.{key}\.data_root: there is no folder .*no\. .*=FOLDER \('
+        with pytest.raises(SystemExit, match=message):
+            check(dataset)
+    with pytest.raises(SystemExit, match=r'=FOLDER val_evaluator\.ann_file=FILE \('):
+        check(missing, val_evaluator=dict(type='CocoMetric', ann_file='a.json'))
+
+
+def test_checkpoints(tmp_path):
+    path = tmp_path / 'run.pth'
+    for content, message in (
+        (b'', 'truncated'),
+        (b'no weights', 'truncated, or is not a file'),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(SystemExit, match=f'^checkpoint: .*{message}'):
+            open_checkpoint(str(path))
+    with pytest.raises(SystemExit, match=r'^checkpoint: checkpoint file .* does not exist'):
+        open_checkpoint(str(tmp_path / 'no.pth'))
+    with pytest.raises(SystemExit, match=r'^checkpoint: .* got open-mmlab://resnet'):
+        open_checkpoint('open-mmlab://resnet')
+    torch.save(dict(state_dict=dict(weight=torch.ones(1))), path)
+    assert open_checkpoint(str(path)) == (str(path), dict(weight=torch.ones(1)))
+
+
+class Resizes(nn.Linear):
+    """Changes what it loads, as vision transformers do with position embeddings."""
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        state_dict[prefix + 'weight'] = state_dict[prefix + 'weight'][:2]
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def test_checkpoints_of_other_models():
+    model = nn.Linear(3, 2)
+    weights = nn.Linear(3, 2).state_dict()
+    check_run_fits(model, weights, 'a.pth')
+    assert torch.equal(model.weight, weights['weight'])
+    # As PyTorch's DistributedDataParallel names them.
+    check_run_fits(model, {f'module.{key}': value for key, value in weights.items()}, 'a.pth')
+    larger = nn.Linear(3, 4).state_dict() | dict(bias=weights['bias'])
+    check_run_fits(Resizes(3, 2), larger, 'a.pth')
+    for other, message in (
+        (larger, r'misshapen: weight \(checkpoint \(4, 3\)'),
+        (dict(weight=weights['weight']), 'missing: bias'),
+        (weights | dict(scale=weights['bias']), 'unexpected: scale'),
+    ):
+        with pytest.raises(
+            CheckpointError, match=f"a.pth does not fit the config's model; {message}"
+        ):
+            check_run_fits(model, other, 'a.pth')
