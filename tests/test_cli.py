@@ -3,28 +3,37 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmpretrain.datasets import CIFAR10
 from torch import nn
 
 from mmdiff.diffusion import CheckpointError
+from mmdiff.engine import init_cpu_distributed
 from mmdiff.engine.cli import check_data, open_checkpoint
 from mmdiff.engine.weights_only import check_run_fits
 
 
 def test_folders_of_data_sets(tmp_path):
-    there, missing = dict(data_root=str(tmp_path)), dict(data_root=str(tmp_path / 'no'))
+    there, missing = (
+        dict(type='CustomDataset', data_root=str(tmp_path / name)) for name in ('.', 'no')
+    )
 
     def check(dataset, **kwargs):
-        check_data(Config(dict(val_dataloader=dict(dataset=dataset), **kwargs)), 'val')
+        scope = dict(default_scope='mmpretrain')
+        check_data(Config(dict(val_dataloader=dict(dataset=dataset), **scope, **kwargs)), 'val')
 
     check_data(Config(), 'val')
     check_data(Config(dict(val_dataloader=None)), 'val')
     check(there)
     check(dict(type='RepeatDataset', dataset=there))
-    check(dict(data_root='s3://bucket/ade'))
-    check(dict(data_root='ade', backend_args=dict(backend='petrel')))
+    check(there | dict(data_root='s3://bucket/ade'))
+    check(missing | dict(backend_args=dict(backend='petrel')))
+    check(missing | dict(type='CIFAR10'))  # It downloads itself.
+    check(missing | dict(type=CIFAR10))
     for dataset, key in (
         (missing, 'dataset'),
         (missing | dict(backend_args=dict(backend='local')), 'dataset'),
+        (missing | dict(type='CIFAR10', download=False), 'dataset'),
+        (missing | dict(type='NoSuchDataset'), 'dataset'),
         (dict(type='RepeatDataset', dataset=missing), 'dataset.dataset'),
         (dict(type='ConcatDataset', datasets=[there, missing]), 'dataset.datasets.1'),
     ):
@@ -60,15 +69,24 @@ class Resizes(nn.Linear):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+class Computes(nn.Linear):
+    """Does not take its bias from a checkpoint."""
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        del state_dict[prefix + 'bias']
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
 def test_checkpoints_of_other_models():
     model = nn.Linear(3, 2)
     weights = nn.Linear(3, 2).state_dict()
     check_run_fits(model, weights, 'a.pth')
-    assert torch.equal(model.weight, weights['weight'])
     # As PyTorch's DistributedDataParallel names them.
     check_run_fits(model, {f'module.{key}': value for key, value in weights.items()}, 'a.pth')
     larger = nn.Linear(3, 4).state_dict() | dict(bias=weights['bias'])
     check_run_fits(Resizes(3, 2), larger, 'a.pth')
+    # As Swin Transformer V2, which drops what it computes itself, so that it is missing.
+    check_run_fits(Computes(3, 2), Computes(3, 2).state_dict(), 'a.pth')
     for other, message in (
         (larger, r'misshapen: weight \(checkpoint \(4, 3\)'),
         (dict(weight=weights['weight']), 'missing: bias'),
@@ -78,3 +96,20 @@ def test_checkpoints_of_other_models():
             CheckpointError, match=f"a.pth does not fit the config's model; {message}"
         ):
             check_run_fits(model, other, 'a.pth')
+
+
+def test_settings_of_a_distributed_run_are_kept_on_a_cpu(monkeypatch):
+    monkeypatch.setattr('torch.distributed.init_process_group', lambda backend: None)
+    cfg = Config(dict(sync_bn='torch', find_unused_parameters=True))
+    init_cpu_distributed(cfg)
+    assert cfg.sync_bn is None
+    assert cfg.model_wrapper_cfg == dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=True,
+    )
+    cfg = Config(dict(model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel')))
+    init_cpu_distributed(cfg)
+    assert cfg.model_wrapper_cfg.type == 'MMSeparateDistributedDataParallel'
+    assert cfg.model_wrapper_cfg.device_ids is None

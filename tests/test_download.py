@@ -34,6 +34,18 @@ def test_url_is_downloaded_once(tmp_path, monkeypatch):
     assert downloads == [url]
 
 
+def test_read_only_folder(tmp_path, monkeypatch):
+    """Filled by somebody else."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    monkeypatch.setattr('mmdiff.utils.download.FileLock', Mock(side_effect=PermissionError))
+    (tmp_path / 'checkpoints').mkdir()
+    (tmp_path / 'checkpoints/unet.pt').touch()
+    url = 'https://example.com/models/unet.pt'
+    assert local_file(url) == str(tmp_path / 'checkpoints/unet.pt')
+    with pytest.raises(PermissionError):
+        local_file('https://example.com/models/other.pt')
+
+
 def test_processes_download_a_file_once(tmp_path):
     """As the processes of a distributed run do."""
     requests = []

@@ -1,6 +1,8 @@
 """Training that shards the model over processes is training as ever."""
 
 import shutil
+from copy import deepcopy
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -9,14 +11,15 @@ from test_tools import ade20k, miou, schedule, small_ade20k  # noqa: F401
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from mmdiff.diffusion import ARCHITECTURES, UNet
+from mmdiff.diffusion import ARCHITECTURES, CheckpointError, UNet
 from mmdiff.engine.fsdp import FSDPStrategy, ShardedModel
 from mmdiff.engine.weights_only import load_run
 
 
 @pytest.fixture
-def process_group():
+def process_group(monkeypatch):
     """A group of this process alone."""
+    monkeypatch.setenv('LOCAL_RANK', '0')
     torch.distributed.init_process_group(
         'gloo', store=torch.distributed.HashStore(), rank=0, world_size=1
     )
@@ -34,6 +37,27 @@ def test_units_are_blocks_and_large_layers(process_group):
     root, *units = FullyShardedDataParallel.fsdp_modules(sharded)
     assert root is sharded
     assert {unit.module for unit in units} == set(expected)
+    with pytest.raises(TypeError, match='cannot be copied, as EMAHook does: remove the hook'):
+        deepcopy(sharded)
+
+
+def test_weights_of_another_model(process_group, tmp_path, monkeypatch):
+    """What fits is loaded, as for ``load_from`` without FSDP."""
+    log = Mock()
+    monkeypatch.setattr('mmdiff.engine.fsdp.print_log', log)
+    strategy = FSDPStrategy(work_dir=str(tmp_path))
+    strategy.model = strategy._wrap_model(nn.Sequential(nn.Conv2d(256, 512, 3), nn.Linear(2, 4)))
+    other = nn.Sequential(nn.Conv2d(256, 512, 3), nn.Linear(2, 5), nn.Linear(2, 2)).state_dict()
+    kept = strategy.model.state_dict()['1.weight'].clone()
+    strategy.load_model_state_dict({f'module.{key}': value for key, value in other.items()})
+    # Not without a word.
+    assert 'does not fit the model; unexpected: 2.weight, 2.bias' in log.call_args.args[0]
+    loaded = strategy.model.state_dict()
+    assert torch.equal(loaded['0.weight'], other['0.weight'])
+    assert torch.equal(loaded['1.weight'], kept)
+    message = r'unexpected: 2\.weight, 2\.bias; misshapen: 1\.weight \(checkpoint \(5, 2\)'
+    with pytest.raises(CheckpointError, match=message):
+        strategy.load_model_state_dict(other, strict=True)
 
 
 @pytest.mark.slow
@@ -101,6 +125,8 @@ def test_sharded_training_equals_training_and_resumes(of_several_sizes, tmp_path
             '--work-dir', tmp_path / name,
             '--cfg-options', *small_ade20k(of_several_sizes), *schedule(iterations),
             'randomness.seed=0', 'model.test_cfg.stride=(16,16)',
+            # It depends on shapes, which shards do not have.
+            'optim_wrapper.paramwise_cfg.flat_decay_mult=0.5',
             'param_scheduler.0.end=2', 'param_scheduler.1.begin=2', 'param_scheduler.1.end=8',
             timeout=150,
         )  # fmt: skip

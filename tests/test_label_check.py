@@ -6,22 +6,34 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
+from mmseg.models.decode_heads import STDCHead
 from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmdiff.engine import LabelCheckHook
+
+STAGES = ('train', 'val', 'test')
 
 
 def head(num_classes, **kwargs):
     return SimpleNamespace(num_classes=num_classes, **kwargs)
 
 
-def run_of(**heads):
-    return SimpleNamespace(model=SimpleNamespace(**heads))
+def run_of(dataset=(), **heads):
+    loaders = {f'{stage}_dataloader': SimpleNamespace(dataset=dataset) for stage in STAGES}
+    return SimpleNamespace(model=SimpleNamespace(**heads), **loaders)
 
 
-SEGMENTOR = run_of(decode_head=head(3, ignore_index=255), auxiliary_head=None)
-CLASSIFIER = run_of(head=head(3))
+@pytest.fixture(params=STAGES)
+def check(request):
+    """The hook, at the beginning of a stage and at a batch of it."""
+
+    def check_batch(runner, batch):
+        hook = LabelCheckHook()
+        getattr(hook, f'before_{request.param}')(runner)
+        getattr(hook, f'before_{request.param}_iter')(runner, 0, batch)
+
+    return check_batch
 
 
 def batch_of_label_maps(*labels):
@@ -38,46 +50,43 @@ def batch_of_classes(*labels):
     return dict(data_samples=samples)
 
 
-@pytest.mark.parametrize('stage', ['before_train_iter', 'before_val_iter', 'before_test_iter'])
-def test_labels(stage):
-    check = getattr(LabelCheckHook(), stage)
-    check(SEGMENTOR, 0, batch_of_label_maps(0, 2, 255))
-    check(SEGMENTOR, 0, batch_of_label_maps(255, 255))
-    check(CLASSIFIER, 0, batch_of_classes(0, 2))
-    check(SEGMENTOR, 0, dict(data_samples=[SegDataSample()]))
-    # Heads of other kinds, such as for metric learning, have no classes.
-    check(run_of(head=SimpleNamespace()), 0, batch_of_classes(0, 3))
+def test_labels(check):
+    segmentor = run_of(decode_head=head(3, ignore_index=255), auxiliary_head=None)
+    check(segmentor, batch_of_label_maps(0, 2, 255))
+    check(segmentor, batch_of_label_maps(255, 255))
+    check(segmentor, dict(data_samples=[SegDataSample()]))
     for wrong in (3, -1):
-        with pytest.raises(
-            ValueError, match=rf'a\.png has label {wrong}, .*=3 in its decode_head, .*ignores 255'
-        ):
-            check(SEGMENTOR, 0, batch_of_label_maps(0, wrong, 255))
+        message = rf'a\.png has label {wrong}, .*=3 in its decode_head, .*ignores 255'
+        with pytest.raises(ValueError, match=message):
+            check(segmentor, batch_of_label_maps(0, wrong, 255))
+    classifier = run_of(head=head(3))
+    check(classifier, batch_of_classes(0, 2))
+    with pytest.raises(ValueError, match=r'1\.jpg has label 3, .*=3 in its head, for .* 0 to 2$'):
+        check(classifier, batch_of_classes(0, 3))
+
+
+def test_heads(check):
+    # Heads of other kinds, such as for metric learning, have no classes.
+    check(run_of(head=SimpleNamespace()), batch_of_classes(0, 3))
     # A cascade, and one of two auxiliary heads with fewer classes.
     heads = nn.ModuleList([nn.Identity(), nn.Identity()])
     heads[0].num_classes, heads[1].num_classes = 3, 2
     for model in (run_of(decode_head=heads), run_of(decode_head=head(3), auxiliary_head=heads)):
         with pytest.raises(ValueError, match=r'a\.png has label 2, .*num_classes=2 in its'):
-            check(model, 0, batch_of_label_maps(0, 2))
-    with pytest.raises(ValueError, match=r'1\.jpg has label 3, .*=3 in its head, for .* 0 to 2$'):
-        check(CLASSIFIER, 0, batch_of_classes(0, 3))
+            check(model, batch_of_label_maps(0, 2))
+    # It learns edges, of two classes.
+    edges = STDCHead(boundary_threshold=0.1, in_channels=4, channels=4, num_classes=2)
+    check(run_of(decode_head=head(3), auxiliary_head=edges), batch_of_label_maps(0, 2))
 
 
-@pytest.mark.parametrize('stage', ['train', 'val', 'test'])
-def test_classes(stage):
-    check = getattr(LabelCheckHook(), f'before_{stage}')
-
+def test_classes(check):
     def run(classes):
-        dataset = SimpleNamespace(metainfo=dict(classes=classes))
-        return SimpleNamespace(
-            model=CLASSIFIER.model, **{f'{stage}_dataloader': SimpleNamespace(dataset=dataset)}
-        )
+        return run_of(SimpleNamespace(metainfo=dict(classes=classes)), head=head(3))
 
-    check(run(('cat', 'dog', 'horse')))
-    check(run(None))
-    check(
-        SimpleNamespace(**vars(CLASSIFIER), **{f'{stage}_dataloader': SimpleNamespace(dataset=[])})
-    )
-    with pytest.raises(
-        ValueError, match=r'has 2 classes \(cat, dog\), .* num_classes=3 in its head$'
-    ):
-        check(run(('cat', 'dog')))
+    check(run(('cat', 'dog', 'horse')), batch_of_classes(0))
+    check(run(None), batch_of_classes(0))
+    message = r'has 2 classes \(cat, dog\), .* num_classes=3 in its head$'
+    with pytest.raises(ValueError, match=message):
+        check(run(('cat', 'dog')), batch_of_classes(0))
+    # Other tasks, such as depth, have other labels.
+    check(run(('cat', 'dog')), dict(data_samples=[SegDataSample()]))

@@ -3,10 +3,12 @@
 import argparse
 import os
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.registry import DATASETS
 from mmengine.utils import import_modules_from_strings
 from torch import Tensor, nn
 
@@ -180,7 +182,8 @@ def check_data(cfg: Config, *splits: str) -> None:
     """
     for split in splits:
         dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})
-        for key, root in _data_roots(dataset, f'{split}_dataloader.dataset'):
+        scope = cfg.get('default_scope', 'mmengine')
+        for key, root in _data_roots(dataset, f'{split}_dataloader.dataset', scope):
             if not Path(root).is_dir():
                 options = [f'{key}=FOLDER']
                 # MMDetection's metric reads the labels itself.
@@ -193,16 +196,27 @@ def check_data(cfg: Config, *splits: str) -> None:
                 )
 
 
-def _data_roots(dataset: dict, key: str) -> Iterator[tuple[str, str]]:
-    """The local folders of a data set and of those in it, each with its key in the config."""
+def _data_roots(dataset: dict, key: str, scope: str) -> Iterator[tuple[str, str]]:
+    """The folders that a data set and those in it need, each with its key in the config."""
     if 'dataset' in dataset:
-        yield from _data_roots(dataset['dataset'], f'{key}.dataset')
+        yield from _data_roots(dataset['dataset'], f'{key}.dataset', scope)
     for number, part in enumerate(dataset.get('datasets', ())):
-        yield from _data_roots(part, f'{key}.datasets.{number}')
+        yield from _data_roots(part, f'{key}.datasets.{number}', scope)
     root = dataset.get('data_root')
     backend = (dataset.get('backend_args') or {}).get('backend', 'local')
-    if root and '://' not in root and backend == 'local':
+    if root and '://' not in root and backend == 'local' and not _downloads(dataset, scope):
         yield f'{key}.data_root', root
+
+
+def _downloads(dataset: dict, scope: str) -> bool:
+    """Whether a data set fetches itself, as MMPretrain's CIFAR-10."""
+    dataset_class = dataset['type']
+    if isinstance(dataset_class, str):
+        with DATASETS.switch_scope_and_registry(scope) as registry:
+            dataset_class = registry.get(dataset_class)
+    # Where there is no such class, MMEngine will say so.
+    parameter = dataset_class and signature(dataset_class).parameters.get('download')
+    return bool(parameter and dataset.get('download', parameter.default))
 
 
 def open_checkpoint(path: str) -> tuple[str, dict[str, Tensor]]:

@@ -22,10 +22,13 @@ def init_cpu_distributed(cfg: Config) -> None:
     cfg.sync_bn = None
     if 'strategy' in cfg:
         cfg.strategy.sync_bn = None
-    # Beside the devices, as MMEngine would.
-    cfg.model_wrapper_cfg = dict(
-        type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False
+    # As MMEngine would, but for the devices.
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
+    cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {}) | dict(device_ids=None)
     print_log('No GPU: processes talk through gloo, and batch norm is not synchronised.')
 
 

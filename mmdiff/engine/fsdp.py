@@ -1,7 +1,9 @@
 """Training with weights, gradients and optimizer state sharded over the GPUs."""
 
+import logging
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,10 +11,12 @@ import torch
 from mmengine._strategy import FSDPStrategy as MMEngineFSDPStrategy
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, is_main_process
+from mmengine.logging import print_log
 from mmengine.model import MMFullyShardedDataParallel
 from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
+from mmdiff.diffusion import CheckpointError, check_fit
 from mmdiff.diffusion.unet import BlockLayers
 from mmdiff.engine.hooks.safe_checkpoint import PARTIAL
 from mmdiff.registry import STRATEGIES
@@ -53,18 +57,34 @@ class ShardedModel(MMFullyShardedDataParallel):
     Args:
         module (nn.Module): The model. Its units are those of
             :func:`find_units`.
+        backward_prefetch (str, optional): When the backward gathers the next
+            unit, as of PyTorch. Defaults to ``'BACKWARD_PRE'``, before a
+            unit's gradients are computed.
         **kwargs: As of MMEngine's ``MMFullyShardedDataParallel``, without
             ``auto_wrap_policy``.
     """
 
-    def __init__(self, module: nn.Module, **kwargs):
+    def __init__(self, module: nn.Module, backward_prefetch: str | None = 'BACKWARD_PRE', **kwargs):
         units = set(find_units(module))
 
         def is_unit(module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
             # With recurse, FSDP asks whether to look inside.
             return recurse or module in units
 
-        super().__init__(module, auto_wrap_policy=is_unit, **kwargs)
+        super().__init__(
+            module, auto_wrap_policy=is_unit, backward_prefetch=backward_prefetch, **kwargs
+        )
+
+    def __deepcopy__(self, memo: dict):
+        """Refuse to be copied.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            'a model that is sharded by FSDPStrategy cannot be copied, as EMAHook does: remove '
+            'the hook from custom_hooks, or train without FSDP'
+        )
 
     def val_step(self, data: dict) -> list:
         """Predict for a batch.
@@ -112,13 +132,15 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     runs without FSDP load; it is written beside the old one and then renamed.
     Beside that, this corrects MMEngine's (0.10): batch norm is synchronised,
     a run can be resumed with PyTorch 2, whose arguments have another order, a
-    checkpoint is read into main memory rather than onto each GPU, and the
-    strategy also works without a GPU; and a validation does not hang where the
-    images differ in size (:class:`ShardedModel`).
+    checkpoint is read into main memory rather than onto each GPU, what does
+    not fit of another model's is left out with a warning, the optimizer is
+    built for whole parameters, whose shapes may matter, a validation does not
+    hang where images differ in size (:class:`ShardedModel`), and the strategy
+    also works without a GPU.
 
     Args:
-        model_wrapper (dict, optional): Arguments of MMEngine's
-            :class:`ShardedModel`. Defaults to None.
+        model_wrapper (dict, optional): Arguments of :class:`ShardedModel`.
+            Defaults to None.
         **kwargs: Arguments of MMEngine's ``DDPStrategy``, such as
             ``sync_bn='torch'``, and ``activation_checkpointing``.
 
@@ -155,6 +177,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
             for name, parameter in model.named_parameters()
             if not parameter.is_contiguous()
         }
+        self._whole = {name: value.to('meta') for name, value in model.state_dict().items()}
         return super()._wrap_model(model)
 
     def build_optim_wrapper(self, optim_wrapper, model: nn.Module | None = None):
@@ -172,7 +195,47 @@ class FSDPStrategy(MMEngineFSDPStrategy):
                 f'optim_wrapper.clip_grad={optim_wrapper["clip_grad"]} does not work with '
                 'FSDPStrategy, as each GPU would clip by the norm of its own shard; it must be None'
             )
-        return super().build_optim_wrapper(optim_wrapper, model)
+        # Settings for each parameter may depend on its shape, which shards do not have.
+        with FullyShardedDataParallel.summon_full_params(model, writeback=False):
+            return super().build_optim_wrapper(optim_wrapper, model)
+
+    def load_model_state_dict(
+        self,
+        state_dict: dict[str, Tensor],
+        *,
+        strict: bool = False,
+        revise_keys: Sequence[tuple[str, str]] = ((r'^module\.', ''),),
+    ) -> None:
+        """Load the weights that fit, as a run without FSDP does.
+
+        Args:
+            state_dict (dict[str, Tensor]): Whole weights.
+            strict (bool): Whether to refuse weights that do not fit, rather
+                than to warn of them. Defaults to False.
+            revise_keys (Sequence[tuple[str, str]]): Patterns in keys, and
+                what takes their place. By default, ``module.`` at the
+                beginning is removed.
+
+        Raises:
+            CheckpointError: If ``strict``, and a key is missing, unexpected or
+                misshapen.
+        """
+        for pattern, replacement in revise_keys:
+            state_dict = {
+                re.sub(pattern, replacement, key): value for key, value in state_dict.items()
+            }
+        try:
+            check_fit(state_dict, self._whole, self._whole, 'the checkpoint', 'model')
+        except CheckpointError as error:
+            if strict:
+                raise
+            print_log(f'{error}. The rest is loaded.', logger='current', level=logging.WARNING)
+        fitting = {
+            key: value
+            for key, value in state_dict.items()
+            if key in self._whole and value.shape == self._whole[key].shape
+        }
+        self.model.load_state_dict(fitting, strict=False)
 
     def save_checkpoint(self, filename: str, **kwargs) -> None:
         """Gather the model and the optimizer, and write them from the first process.

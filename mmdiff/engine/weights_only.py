@@ -10,7 +10,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
-from mmdiff.diffusion import check_fit, load_safely
+from mmdiff.diffusion import CheckpointError, check_fit, load_safely
 
 
 def _statistic(owner: type, name: str) -> Callable:
@@ -55,12 +55,13 @@ def load_run(filename: str, map_location=None) -> dict:
 
 
 def check_run_fits(model: nn.Module, state_dict: dict[str, Tensor], source: str) -> None:
-    """Refuse the checkpoint of another model; load it otherwise.
+    """Refuse the checkpoint of another model.
 
     MMEngine would load what fits, warn, and go on with random weights.
 
     Args:
-        model (nn.Module): The model, in a wrapper or not.
+        model (nn.Module): The model, in a wrapper or not. Where the model
+            converts what it loads, it gets the weights.
         state_dict (dict[str, Tensor]): The checkpoint's weights.
         source (str): Where they came from, for the message.
 
@@ -72,13 +73,15 @@ def check_run_fits(model: nn.Module, state_dict: dict[str, Tensor], source: str)
         model = model.module
     # As MMEngine does.
     state_dict = {key.removeprefix('module.'): value for key, value in state_dict.items()}
+    expected = model.state_dict()
     try:
-        model.load_state_dict(state_dict)
-    except RuntimeError:
-        expected = model.state_dict()
-        # PyTorch's message names every weight.
         check_fit(state_dict, expected, expected, source, "config's model")
-        raise
+    except CheckpointError as misfit:
+        try:
+            model.load_state_dict(state_dict)
+        except RuntimeError:
+            # PyTorch's message names every weight.
+            raise misfit from None
 
 
 def load_runs_as_weights_only() -> None:

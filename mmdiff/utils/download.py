@@ -43,6 +43,8 @@ def local_file(path: str) -> str:
             f'with mmdiff, got {path}'
         )
     target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url.path).name
+    if target.exists():  # Where it may be that nothing can be written.
+        return str(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f'.{target.name}.lock')):
         if not target.exists():

@@ -106,8 +106,9 @@ def weight_bytes(module: nn.Module) -> int:
 def rows(model: nn.Module, activations: int, gpus: list[int]) -> list[tuple[str, list[float]]]:
     weights = gradients = weight_bytes(model)
     of_units = [weight_bytes(unit) for unit in find_units(model)]
-    # The unit at work and the next one, the gradients of the one, and the rest throughout.
-    gathered = 3 * max(of_units) + 2 * (weights - sum(of_units))
+    # The unit at work and the next one; the gradients of the one, of each parameter and of all in
+    # one piece; and the rest throughout.
+    gathered = 4 * max(of_units) + 2 * (weights - sum(of_units))
     table = []
     for n in gpus:
         if n == 1:
