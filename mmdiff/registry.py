@@ -37,7 +37,8 @@ class PluginRegistry(Registry):
         self.import_from_location()
         if key not in self.module_dict and _current_scope() == 'mmdiff':
             scope = _scope_of_the_run()
-            if scope not in self.parent.children and find_spec(f'{scope}.registry'):
+            # A run may have a scope that is no package.
+            if scope not in self.parent.children and find_spec(scope):
                 import_module(f'{scope}.registry')
             if scope in self.parent.children:
                 # It asks MMEngine's, after its own.

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mmdiff.apis import FeatureExtractor, list_images, read_image
+from mmdiff.apis.images import centre_square
 from mmdiff.models import GuidedDiffusionBackbone
 
 CHECKPOINT = 'mmdiff://adm-64-small_digit-scenes.pt'
@@ -74,8 +75,8 @@ def test_batches(extractor, photo, tmp_path):
 
 
 def test_progress_bar(extractor, photo, capsys):
-    extractor([photo, photo], batch_size=1, progress=True)
-    assert '2/2' in capsys.readouterr().err
+    extractor([photo] * 3, batch_size=2, progress=True)
+    assert '3/3' in capsys.readouterr().err
     extractor(photo)
     assert not capsys.readouterr().err
 
@@ -97,6 +98,7 @@ def test_size(photo):
     [
         (dict(size=0), ValueError, 'size must be'),
         (dict(size='large'), ValueError, 'size must be'),
+        (dict(size=True), ValueError, 'size must be'),
         (dict(arch='adm-65'), ValueError, 'adm-65'),
         (dict(blocks=99), ValueError, 'blocks has block 99'),
         (dict(checkpoint='no.pt'), FileNotFoundError, 'no.pt'),
@@ -112,6 +114,50 @@ def test_bad_arguments(change, error, message):
 def test_bad_batch_size(extractor, photo, batch_size):
     with pytest.raises(ValueError, match='batch_size must be'):
         extractor(photo, batch_size=batch_size)
+
+
+def test_images_are_listed_by_name(tmp_path, monkeypatch):
+    names = ['b.PNG', 'a.Jpg', 'd.png', 'c.JPEG']
+    for name in names:
+        Image.new('RGB', (4, 4)).save(tmp_path / name)
+    (tmp_path / 'folder.png').mkdir()
+    (tmp_path / 'notes.txt').touch()
+    monkeypatch.setenv('HOME', str(tmp_path))
+    for folder in (tmp_path, '~'):
+        assert list_images(folder) == [tmp_path / name for name in sorted(names)]
+    assert list_images('~/d.png') == [tmp_path / 'd.png']
+    assert read_image('~/d.png').size == (4, 4)
+    with pytest.raises(FileNotFoundError, match=r'image no\.png does not exist'):
+        read_image('no.png')
+
+
+@pytest.mark.parametrize('turn', range(9))
+def test_turns(turn, tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = turn
+    path = tmp_path / 'image.png'
+    Image.fromarray(np.arange(18, dtype=np.uint8).reshape(2, 3, 3)).save(path, exif=exif)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(read_image(path), ImageOps.exif_transpose(image))
+
+
+def test_a_broken_note_does_not_make_a_broken_image(tmp_path):
+    Image.new('RGB', (4, 4)).save(tmp_path / 'image.png', exif=b'Exif\0\0garbage')
+    assert read_image(tmp_path / 'image.png').size == (4, 4)
+
+
+@pytest.mark.parametrize(('size', 'middle'), [((90, 30), (30, 0)), ((30, 90), (0, 30))])
+def test_the_square_in_the_middle(size, middle):
+    image = Image.new('RGB', size)
+    image.paste(Image.new('RGB', (30, 30), 'red'), middle)
+    assert centre_square(image, 30).getcolors() == [(900, (255, 0, 0))]
+
+
+def test_grey_values_are_rounded():
+    grey = torch.tensor([[[0.4, 0.999]]])
+    for form in (grey, grey[0].numpy(), grey.bfloat16()):
+        image = read_image(form)
+        assert [image.getpixel((x, 0)) for x in (0, 1)] == [(102,) * 3, (255,) * 3]
 
 
 def test_no_images(extractor, tmp_path):
@@ -222,6 +268,7 @@ def test_broken_files_are_named(kind, suffix, extractor, tmp_path):
         (np.full((4, 4, 3), np.nan), ValueError, 'got nan'),
         (torch.zeros(4, 4, 3), ValueError, r'shape \(3, H, W\).*got \(4, 4, 3\)'),
         (torch.full((3, 4, 4), -0.5), ValueError, r'got -0.5'),
+        (Image.fromarray(np.full((4, 4), 300, np.int32)), ValueError, "mode 'I'"),
         (None, TypeError, 'got NoneType'),
         (5, TypeError, 'got int'),
     ],

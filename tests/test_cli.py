@@ -1,5 +1,7 @@
 """What the command lines check before anything is built."""
 
+from argparse import ArgumentParser
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -8,8 +10,47 @@ from torch import nn
 
 from mmdiff.diffusion import CheckpointError
 from mmdiff.engine import init_cpu_distributed
-from mmdiff.engine.cli import check_data, open_checkpoint
+from mmdiff.engine.cli import (
+    add_resume_argument,
+    add_run_arguments,
+    check_data,
+    load_run_config,
+    load_training_config,
+    open_checkpoint,
+)
 from mmdiff.engine.weights_only import check_run_fits
+
+
+@pytest.fixture
+def arguments(root):
+    """Parse the command line of a training run."""
+
+    def parse(*options):
+        parser = ArgumentParser()
+        add_run_arguments(parser)
+        add_resume_argument(parser)
+        return parser.parse_args([str(root / 'configs/upernet_gd_ade20k.py'), *options])
+
+    return parse
+
+
+def test_work_dir(arguments):
+    for options, expected in (
+        ((), 'work_dirs/upernet_gd_ade20k'),
+        (('--cfg-options', 'work_dir=a'), 'a'),
+        (('--work-dir', 'b', '--cfg-options', 'work_dir=a'), 'b'),
+    ):
+        assert load_run_config(arguments(*options)).work_dir == expected
+
+
+def test_amp_and_resume(arguments, monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    cfg = load_training_config(arguments('--amp', '--resume', 'a.pth'))
+    assert (cfg.optim_wrapper.type, cfg.optim_wrapper.loss_scale) == ('AmpOptimWrapper', 'dynamic')
+    assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
+    cfg = load_training_config(arguments('--resume', '--cfg-options', 'load_from=b.pth'))
+    assert cfg.optim_wrapper.type == 'OptimWrapper'
+    assert (cfg.resume, cfg.load_from) == (True, None)
 
 
 def test_folders_of_data_sets(tmp_path):
@@ -109,7 +150,8 @@ def test_settings_of_a_distributed_run_are_kept_on_a_cpu(monkeypatch):
         broadcast_buffers=False,
         find_unused_parameters=True,
     )
-    cfg = Config(dict(model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel')))
+    wrapper = dict(type='MMSeparateDistributedDataParallel', device_ids=[0])
+    cfg = Config(dict(model_wrapper_cfg=wrapper))
     init_cpu_distributed(cfg)
     assert cfg.model_wrapper_cfg.type == 'MMSeparateDistributedDataParallel'
     assert cfg.model_wrapper_cfg.device_ids is None

@@ -4,6 +4,7 @@ import errno
 import socket
 import subprocess
 import sys
+import time
 from http.client import IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,6 +54,8 @@ def test_processes_download_a_file_once(tmp_path):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             requests.append(self.path)
+            # All processes are there before it ends.
+            time.sleep(4)
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b'weights')
@@ -95,6 +98,8 @@ def test_failed_downloads(tmp_path, monkeypatch):
     assert not (tmp_path / 'checkpoints/unet.pt').exists()
     with pytest.raises(ValueError, match=r'path, an http\(s\)://.*mmdiff://NAME.* got s3://a/b'):
         local_file('s3://a/b.pt')
+    with pytest.raises(ValueError, match=r'must name a file, got https://example\.com/'):
+        local_file('https://example.com/')
 
 
 def test_path_stays(monkeypatch):

@@ -3,17 +3,21 @@
 import errno
 import re
 import resource
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub, MMLogger
+from mmengine.runner import CheckpointLoader
 
+from mmdiff.diffusion import CheckpointError
 from mmdiff.engine import SafeCheckpointHook
 from mmdiff.engine.hooks.safe_checkpoint import WholeFilesBackend
-from mmdiff.engine.weights_only import load_run
+from mmdiff.engine.weights_only import load_run, load_runs_as_weights_only
 
 
 @pytest.mark.slow
@@ -91,37 +95,78 @@ def test_logs_of_runs_are_loaded(tmp_path):
     assert list(loaded['array']) == [0, 1, 2]
 
 
+class Run:
+    """What a checkpoint hook needs of a run, in a folder."""
+
+    epoch = iter = 0
+
+    def __init__(self, folder, hook, message_hub=None):
+        self.work_dir, self.hook, self.saved = str(folder), hook, []
+        self.message_hub = message_hub or MessageHub(str(folder))
+        self.logger = MMLogger.get_instance('run')
+        hook.before_train(self)
+
+    def save_checkpoint(self, out_dir, filename, *args, meta=None, **kwargs):
+        # As FlexibleRunner counts after a validation.
+        checkpoint = dict(meta=dict(meta, iter=meta['iter'] + 1))
+        self.hook.before_save_checkpoint(self, checkpoint)
+        self.saved.append(checkpoint['meta']['iter'])
+        WholeFilesBackend().put(b'weights', f'{out_dir}/{filename}')
+
+    def files(self, pattern):
+        return sorted(path.name for path in Path(self.work_dir).glob(pattern))
+
+
+def full_disk(*paths, **kwargs):
+    raise OSError(28, 'full')
+
+
 def test_the_best_checkpoint_is_replaced_only_by_a_whole_one(tmp_path, monkeypatch):
-    """The metric gets better at each validation; the disk is full at the second."""
+    """The metric gets better at each validation; the disk is full at the last."""
     hook = SafeCheckpointHook(interval=1, by_epoch=False, save_best='score', rule='greater')
-    backend = WholeFilesBackend()
-
-    class Run:
-        work_dir = str(tmp_path)
-        message_hub = MessageHub.get_instance('best checkpoint')
-        epoch = iter = 0
-        logger = MMLogger.get_instance('best checkpoint')
-
-        def save_checkpoint(self, out_dir, filename, *args, **kwargs):
-            backend.put(b'weights', f'{out_dir}/{filename}')
-
-    run = Run()
-    hook.before_train(run)
-    (tmp_path / 'last_checkpoint.partial').touch()
-    hook._save_best_checkpoint(run, {'score': 0.1})
-    assert best_of(tmp_path) == ['best_score_iter_0.pth']
-    run.iter = 1
-    with monkeypatch.context() as patch:
-        patch.setattr('os.replace', lambda *paths: (_ for _ in ()).throw(OSError(28, 'full')))
-        with pytest.raises(OSError, match='full'):
-            hook._save_best_checkpoint(run, {'score': 0.2})
-    assert best_of(tmp_path) == ['best_score_iter_0.pth']
-    hook.before_train(run)
-    assert not list(tmp_path.glob('*.partial'))
+    run = Run(tmp_path, hook)
+    # The third has the name of the second, as where a run was resumed.
+    for run.iter, score in ((0, 0.1), (1, 0.2), (1, 0.3)):
+        hook._save_best_checkpoint(run, {'score': score})
+        assert run.files('best*') == [f'best_score_iter_{run.iter}.pth']
+    assert run.saved == [0, 1, 1]
+    monkeypatch.setattr('os.replace', full_disk)
+    run.iter = 2
+    with pytest.raises(OSError, match='full'):
+        hook._save_best_checkpoint(run, {'score': 0.4})
+    assert run.files('best*') == ['best_score_iter_1.pth']
 
 
-def best_of(folder):
-    return sorted(path.name for path in folder.glob('best*'))
+def test_outdated_checkpoints_go(tmp_path, monkeypatch):
+    def save(run, *steps):
+        for step in steps:
+            run.hook._save_checkpoint_with_step(run, step, dict(epoch=0, iter=step))
+
+    settings = dict(interval=1, by_epoch=False, max_keep_ckpts=2)
+    run = Run(tmp_path, SafeCheckpointHook(**settings))
+    save(run, 1, 2, 3)
+    assert run.files('*.pth') == ['iter_2.pth', 'iter_3.pth']
+    # A kill before the outdated one is removed.
+    monkeypatch.setattr(Path, 'unlink', full_disk)
+    with pytest.raises(OSError, match='full'):
+        save(run, 4)
+    monkeypatch.undo()
+    assert run.files('*.pth') == ['iter_2.pth', 'iter_3.pth', 'iter_4.pth']
+    resumed = Run(tmp_path, SafeCheckpointHook(**settings), run.message_hub)
+    assert resumed.files('*.pth') == ['iter_3.pth', 'iter_4.pth']
+    save(resumed, 5)
+    assert resumed.files('*.pth') == ['iter_4.pth', 'iter_5.pth']
+    assert (tmp_path / 'last_checkpoint').read_text().endswith('iter_5.pth')
+
+
+def test_what_a_kill_left_half_written_goes(tmp_path):
+    for folder in ('work', 'out/work'):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / 'last_checkpoint.partial').touch()
+    Run(tmp_path / 'work', SafeCheckpointHook(interval=1, out_dir=str(tmp_path / 'out')))
+    assert not list(tmp_path.rglob('*.partial'))
+    with pytest.raises(ValueError, match="out_dir must be a local folder, got 's3://bucket/runs'"):
+        SafeCheckpointHook(out_dir='s3://bucket/runs')
 
 
 class Code:
@@ -132,6 +177,45 @@ class Code:
 
     def __reduce__(self):
         return (open, (str(self.path), 'w'))
+
+
+class Reduced:
+    """Pickled as a call."""
+
+    def __init__(self, *call):
+        self.call = call
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize(
+    'value',
+    [
+        Reduced(getattr, (HistoryBuffer, '__init__')),
+        Reduced(getattr, (np.dtype, 'newbyteorder')),
+        np.array([{}], dtype=object),
+    ],
+)
+def test_only_what_is_logged_is_loaded_besides_weights(value, tmp_path):
+    torch.save({'value': value}, tmp_path / 'run.pth')
+    with pytest.raises(CheckpointError, match='holds more than weights'):
+        load_run(tmp_path / 'run.pth')
+
+
+def test_code_behind_a_url_does_not_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    torch.save({'state_dict': Code(tmp_path / 'ran')}, tmp_path / 'evil.pth')
+    monkeypatch.setattr(
+        torch.hub,
+        'download_url_to_file',
+        lambda url, path: shutil.copy(tmp_path / url.rpartition('/')[2], path),
+    )
+    load_runs_as_weights_only()
+    for scheme in ('http', 'https'):
+        with pytest.raises(CheckpointError, match='holds more than weights'):
+            CheckpointLoader.load_checkpoint(f'{scheme}://example.com/evil.pth')
+    assert not (tmp_path / 'ran').exists()
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from test_tools import ade20k, miou, schedule, small_ade20k  # noqa: F401
 from torch import nn
-from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.distributed.fsdp import BackwardPrefetch, FullyShardedDataParallel
 
 from mmdiff.diffusion import ARCHITECTURES, CheckpointError, UNet
 from mmdiff.engine.fsdp import FSDPStrategy, ShardedModel
@@ -39,6 +39,37 @@ def test_units_are_blocks_and_large_layers(process_group):
     assert {unit.module for unit in units} == set(expected)
     with pytest.raises(TypeError, match='cannot be copied, as EMAHook does: remove the hook'):
         deepcopy(sharded)
+
+
+class Predicts(nn.Module):
+    """Notes what it sees of its weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1000, 1000)
+        self.seen = []
+
+    def val_step(self, data):
+        # FSDP's forward, which would gather, is out of the way.
+        self.seen.append(('forward' in vars(self.layer), self.layer(data).shape))
+
+    test_step = val_step
+
+
+def test_predictions_gather_nothing(process_group):
+    sharded = ShardedModel(Predicts(), device_id=torch.device('cpu'))
+    for step in (sharded.val_step, sharded.test_step):
+        step(torch.ones(1, 1000))
+        # Training has it again.
+        units = FullyShardedDataParallel.fsdp_modules(sharded)
+        assert not any('forward' in vars(unit) for unit in units)
+    assert sharded.module.seen == [(True, (1, 1000))] * 2
+    assert sharded.backward_prefetch is BackwardPrefetch.BACKWARD_PRE
+
+
+def test_batch_norm_is_synchronised(process_group, tmp_path):
+    strategy = FSDPStrategy(work_dir=str(tmp_path), sync_bn='torch')
+    assert isinstance(strategy._wrap_model(nn.BatchNorm2d(3)).module, nn.SyncBatchNorm)
 
 
 def test_weights_of_another_model(process_group, tmp_path, monkeypatch):
@@ -100,7 +131,8 @@ def test_what_does_not_work_is_refused(monkeypatch, tmp_path):
     strategy = FSDPStrategy(work_dir=str(tmp_path))
     optim_wrapper = dict(optimizer=dict(type='SGD', lr=1), clip_grad=dict(max_norm=1))
     with pytest.raises(ValueError, match='was written without FSDP'):
-        strategy.load_optim_state_dict(dict(state={0: {}}, param_groups=[]))
+        # Plain SGD has no state.
+        strategy.load_optim_state_dict(dict(state={}, param_groups=[dict(params=[0])]))
     with pytest.raises(ValueError, match=r"clip_grad=\{'max_norm': 1\} .* must be None"):
         strategy.build_optim_wrapper(optim_wrapper)
 
@@ -125,6 +157,8 @@ def test_sharded_training_equals_training_and_resumes(of_several_sizes, tmp_path
             '--work-dir', tmp_path / name,
             '--cfg-options', *small_ade20k(of_several_sizes), *schedule(iterations),
             'randomness.seed=0', 'model.test_cfg.stride=(16,16)',
+            # It also trains after a validation.
+            'train_cfg.val_interval=1',
             # It depends on shapes, which shards do not have.
             'optim_wrapper.paramwise_cfg.flat_decay_mult=0.5',
             'param_scheduler.0.end=2', 'param_scheduler.1.begin=2', 'param_scheduler.1.end=8',

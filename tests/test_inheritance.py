@@ -3,12 +3,13 @@
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 from mmengine.hub import get_config
 from mmengine.registry import MODELS, DefaultScope
 
-import mmdiff  # noqa: F401  makes mmdiff:: known
+from mmdiff import registry
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,20 @@ def test_a_name_with_a_scope_is_of_that_scope():
         assert MODELS.get('mmdiff.FeatureAdapter').__module__.startswith('mmdiff.')
         with pytest.raises(KeyError, match=r'mmdiff\.FCNHead'):
             MODELS.build(dict(type='mmdiff.FCNHead'))
+
+
+def test_a_name_without_a_scope_is_of_the_innermost_run():
+    with ExitStack() as scopes:
+        for scope in ('mmseg', 'mmpretrain', 'mmdiff'):
+            scopes.enter_context(DefaultScope.overwrite_default_scope(scope))
+        assert registry.MODELS.get('ImageClassifier').__module__.startswith('mmpretrain.')
+
+
+def test_a_scope_that_is_no_package():
+    with ExitStack() as scopes:
+        for scope in ('my_scope', 'mmdiff'):
+            scopes.enter_context(DefaultScope.overwrite_default_scope(scope))
+        assert registry.MODELS.get('BaseDataPreprocessor').__module__.startswith('mmengine.')
 
 
 def test_hub_finds_configs():

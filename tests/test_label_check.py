@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 from mmpretrain.structures import DataSample
-from mmseg.models.decode_heads import STDCHead
+from mmseg.models.decode_heads import FCNHead, STDCHead
 from mmseg.structures import SegDataSample
 from torch import nn
 
@@ -74,9 +74,24 @@ def test_heads(check):
     for model in (run_of(decode_head=heads), run_of(decode_head=head(3), auxiliary_head=heads)):
         with pytest.raises(ValueError, match=r'a\.png has label 2, .*num_classes=2 in its'):
             check(model, batch_of_label_maps(0, 2))
+    settings = dict(in_channels=4, channels=4, num_classes=2)
     # It learns edges, of two classes.
-    edges = STDCHead(boundary_threshold=0.1, in_channels=4, channels=4, num_classes=2)
+    edges = STDCHead(boundary_threshold=0.1, **settings)
     check(run_of(decode_head=head(3), auxiliary_head=edges), batch_of_label_maps(0, 2))
+    # These learn the classes, the second by a loss of its own.
+    for heads in (dict(auxiliary_head=FCNHead(**settings)), dict(decode_head=edges)):
+        with pytest.raises(ValueError, match=r'a\.png has label 2, .*num_classes=2 in its'):
+            check(run_of(**heads), batch_of_label_maps(0, 2))
+
+
+def test_distributed_model(check):
+    model = nn.Module()
+    model.head = nn.Identity()
+    model.head.num_classes = 3
+    run = run_of()
+    run.model = nn.DataParallel(model)
+    with pytest.raises(ValueError, match=r'1\.jpg has label 3'):
+        check(run, batch_of_classes(0, 3))
 
 
 def test_classes(check):

@@ -1,9 +1,15 @@
 """ProgressBarHook in a real run of MMEngine."""
 
+from types import SimpleNamespace
+
+import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
+
+from mmdiff.engine import ProgressBarHook
 
 
 class Line(BaseModel):
@@ -47,3 +53,17 @@ def test_progress_bar(tmp_path, capfd):
     assert '4/6' in shown.err
     assert '6/6' in shown.err
     assert '0/6' not in shown.err
+
+
+@pytest.mark.parametrize('is_main_process', [True, False])
+def test_progress_of_a_test(is_main_process, capfd, monkeypatch):
+    monkeypatch.setattr('mmdiff.engine.hooks.progress_bar.is_main_process', lambda: is_main_process)
+    runner = SimpleNamespace(
+        logger=MMLogger.get_instance('test'), test_dataloader=DataLoader(range(8), batch_size=4)
+    )
+    hook = ProgressBarHook()
+    hook.before_test(runner)
+    for batch_idx in range(2):
+        hook.after_test_iter(runner, batch_idx)
+    hook.after_test(runner)
+    assert ('2/2' in capfd.readouterr().err) == is_main_process

@@ -67,6 +67,7 @@ def test_label_maps(recipe, tmp_path, run):
     assert re.search(r'\|\s+thing\s+\|', printed)
     assert float(miou(printed)) > 0
     assert (tmp_path / 'run/mine.py').read_text() == trained_with
+    assert (tmp_path / 'run/test/mine.py').is_file()
     assert len(list((tmp_path / 'shown/vis_data/vis_image').glob('*.png'))) == 3
 
     demo = ('python', 'tools/image_demo.py', data / 'img_dir/val')

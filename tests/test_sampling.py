@@ -1,13 +1,18 @@
 """Drawing images, against guided-diffusion's samplers."""
 
+import sys
+
 import pytest
 import torch
 from guided_diffusion.script_util import create_gaussian_diffusion
+from mmengine.hooks import EMAHook
+from mmengine.runner import get_priority
 from test_diffusion_losses import ARCH
 from test_diffusion_unet import reference_unet, with_weights_of
 
 from mmdiff.diffusion import Architecture
 from mmdiff.diffusion.sampling import sample
+from mmdiff.engine import SamplePictureHook
 
 
 def test_ddim_equals_guided_diffusion():
@@ -64,3 +69,19 @@ def test_bad_arguments(arguments, message):
     unet = with_weights_of(reference_unet(Architecture(**ARCH)), Architecture(**ARCH))
     with pytest.raises(ValueError, match=message):
         sample(unet, 1, **arguments)
+
+
+def test_pictures_are_of_the_averaged_weights_and_of_one_process(monkeypatch):
+    # EMAHook puts them into the model and, after this hook, takes them out again.
+    assert get_priority(SamplePictureHook.priority) < get_priority(EMAHook.priority)
+    monkeypatch.setattr('mmengine.dist.utils.is_main_process', lambda *group: False)
+    SamplePictureHook().after_val_epoch(None)
+
+
+@pytest.mark.parametrize('module', ['diffusers', 'torchvision.utils'])
+def test_a_run_without_what_draws_stops_at_its_beginning(module, monkeypatch):
+    # It has imported diffusers already.
+    monkeypatch.delitem(sys.modules, 'mmdiff.diffusion.sampling')
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=module):
+        SamplePictureHook().before_run(None)

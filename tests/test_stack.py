@@ -84,7 +84,12 @@ def test_mmcv_with_operators_for_the_cpu_alone(monkeypatch):
 
 @pytest.mark.parametrize(
     ('config', 'module'),
-    [('mask-rcnn_gd_coco', 'mmdet'), ('attention_gd_digit-scenes', 'mmpretrain')],
+    [
+        ('mask-rcnn_gd_coco', 'mmdet'),
+        ('mask-rcnn_gd_coco', 'mmcv'),
+        ('upernet_gd_ade20k', 'mmcv'),
+        ('attention_gd_digit-scenes', 'mmpretrain'),
+    ],
 )
 def test_a_config_names_the_package_that_it_lacks(config, module, root, monkeypatch):
     """Before what it imports fails for the lack."""
@@ -94,3 +99,10 @@ def test_a_config_names_the_package_that_it_lacks(config, module, root, monkeypa
     monkeypatch.setattr(cli, 'import_modules_from_strings', None)
     with pytest.raises(ImportError, match=f'needs {module} here, and it is not installed'):
         cli.load_config(root / f'configs/{config}.py')
+
+
+def test_configs_of_detectors_alone_need_operators(root, monkeypatch):
+    monkeypatch.setattr(stack, 'find_spec', lambda name: None)
+    cli.load_config(root / 'configs/upernet_gd_ade20k.py')
+    with pytest.raises(ImportError, match='no compiled operators'):
+        cli.load_config(root / 'configs/mask-rcnn_gd_coco.py')

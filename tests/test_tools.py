@@ -121,7 +121,7 @@ def test_distributed_diffeed_waits_for_no_gradient(variant, ade20k, tmp_path, ru
     )  # fmt: skip
     assert 'Iter(train) [3/3]' in printed
     assert 'processes talk through gloo' in printed
-    assert 'find_unused_parameters' not in printed
+    assert 'find_unused_parameters=True' not in printed
 
 
 def test_digit_scenes_from_training_to_pictures(root, digit_scenes, tmp_path, run):
@@ -180,11 +180,22 @@ def test_unknown_options_and_files_are_refused(tmp_path, run):
     assert 'config: there is no file' in printed
     printed = run('python', 'tools/train.py', 'configs/upernet_gd_ade20k.py', fails=True)
     assert 'train_dataloader.dataset.data_root: there is no folder data/ade' in printed
+    options = [
+        f'{split}_dataloader.dataset.data_root={root}'
+        for split, root in (('train', tmp_path), ('val', 'no'), ('test', 'no'))
+    ]
+    printed = run('python', 'tools/train.py', config, '--cfg-options', *options, fails=True)
+    assert 'val_dataloader.dataset.data_root: there is no folder no' in printed
+    test = ('python', 'tools/test.py', config, 'no.pth')
+    printed = run(*test, '--cfg-options', *options, fails=True)
+    assert 'test_dataloader.dataset.data_root: there is no folder no' in printed
+    # Beside the training's, which has a copy of its config.
+    assert 'work_dirs/CONFIG_NAME/test' in run(*test, '--help')
     if not torch.cuda.is_available():
         printed = run('python', 'tools/train.py', config, '--amp', fails=True)
         assert '--amp needs a GPU' in printed
     data = f'test_dataloader.dataset.data_root={tmp_path}'
-    printed = run('python', 'tools/test.py', config, 'no.pth', '--cfg-options', data, fails=True)
+    printed = run(*test, '--cfg-options', data, fails=True)
     assert 'checkpoint: checkpoint file no.pth does not exist' in printed
     assert 'Traceback' not in printed
 

@@ -42,7 +42,9 @@ def list_images(path: str | PathLike) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f'images: {path} is no file and no folder')
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    found = sorted(
+        file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()
+    )
     if not found:
         raise FileNotFoundError(f'images: {path} has no file that ends with {", ".join(SUFFIXES)}')
     return found

@@ -291,7 +291,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         Raises:
             ValueError: If it is of a run without FSDP.
         """
-        if any(isinstance(key, int) for key in state_dict['state']):
+        if any(isinstance(p, int) for group in state_dict['param_groups'] for p in group['params']):
             raise ValueError(
                 'the checkpoint was written without FSDP, and its optimizer state does not name '
                 'the parameters: resume without FSDP, or start from its weights with load_from'

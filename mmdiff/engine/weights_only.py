@@ -2,7 +2,6 @@
 
 import pickle
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from mmengine.logging import HistoryBuffer
@@ -11,6 +10,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from mmdiff.diffusion import CheckpointError, check_fit, load_safely
+from mmdiff.utils import local_file
 
 
 def _statistic(owner: type, name: str) -> Callable:
@@ -40,7 +40,7 @@ def load_run(filename: str, map_location=None) -> dict:
     that is more than weights.
 
     Args:
-        filename (str): Path of the checkpoint.
+        filename (str): As of :func:`mmdiff.utils.local_file`.
         map_location: As of ``torch.load``. Defaults to None.
 
     Returns:
@@ -48,10 +48,11 @@ def load_run(filename: str, map_location=None) -> dict:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ConnectionError: If a download fails.
         CheckpointError: If the file is truncated, is not a PyTorch file, or
             holds more than weights and logs.
     """
-    return load_safely(Path(filename).expanduser(), map_location, allowed=LOGS)
+    return load_safely(local_file(str(filename)), map_location, allowed=LOGS)
 
 
 def check_run_fits(model: nn.Module, state_dict: dict[str, Tensor], source: str) -> None:
@@ -85,5 +86,9 @@ def check_run_fits(model: nn.Module, state_dict: dict[str, Tensor], source: str)
 
 
 def load_runs_as_weights_only() -> None:
-    """Make MMEngine load local checkpoints with :func:`load_run`."""
-    CheckpointLoader.register_scheme('', loader=load_run, force=True)
+    """Make MMEngine load checkpoints with :func:`load_run`, also those that URLs name.
+
+    Left to MMEngine are names such as ``torchvision://resnet50``, which stand
+    for files of those projects.
+    """
+    CheckpointLoader.register_scheme(('', 'http://', 'https://'), loader=load_run, force=True)

@@ -13,8 +13,9 @@ SHIPPED = Path(__file__).parent.parent / 'checkpoints'
 def local_file(path: str) -> str:
     """Path of a file on this machine, downloaded first if it is a URL.
 
-    Downloads go to PyTorch's hub folder, once: they are moved there when they
-    are complete, and other processes that want the same file wait.
+    Downloads go to PyTorch's hub folder, under the last name in the URL, once:
+    they are moved there when they are complete, and other processes that want
+    the same file wait.
 
     Args:
         path (str): A path, an ``http(s)://`` URL, or ``mmdiff://NAME`` for a
@@ -42,6 +43,8 @@ def local_file(path: str) -> str:
             'checkpoint must be a path, an http(s):// URL, or mmdiff://NAME for one that comes '
             f'with mmdiff, got {path}'
         )
+    if not Path(url.path).name:
+        raise ValueError(f'checkpoint must name a file, got {path}')
     target = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url.path).name
     if target.exists():  # Where it may be that nothing can be written.
         return str(target)

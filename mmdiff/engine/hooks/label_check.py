@@ -74,7 +74,7 @@ def _check(model, classes, data_batch):
         for name, head in _heads(model):
             if classes is not None and len(classes) != head.num_classes:
                 raise ValueError(
-                    f'the data set has {len(classes)} classes ({", ".join(classes[:8])}'
+                    f'the data set has {len(classes)} classes ({", ".join(map(str, classes[:8]))}'
                     f'{", ..." if len(classes) > 8 else ""}), but the model has num_classes='
                     f'{head.num_classes} in its {name}'
                 )

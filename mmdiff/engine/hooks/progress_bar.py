@@ -1,4 +1,4 @@
-"""A progress bar for training, validation and testing."""
+"""A progress bar for training and testing."""
 
 from contextlib import ExitStack
 
@@ -12,7 +12,7 @@ from mmdiff.registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Show how far a loop is, with the time left and the current loss.
+    """Show how far training or a test is, with the time left and the current loss.
 
     Log lines are printed above the bar. Only the main process shows one.
     """

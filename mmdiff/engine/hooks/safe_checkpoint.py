@@ -130,11 +130,12 @@ class SafeCheckpointHook(CheckpointHook):
     def _save_checkpoint_with_step(self, runner, step, meta):
         outdated = None
         if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
+            # For the run that resumes from this checkpoint. It removes those that are too many, as
+            # a kill may leave the outdated one.
+            runner.message_hub.update_info('keep_ckpt_ids', [*self.keep_ckpt_ids, step])
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
                 outdated = self.keep_ckpt_ids.popleft()
             self.keep_ckpt_ids.append(step)
-            # For the run that resumes from this checkpoint.
-            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         self._position = dict(meta)
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)

@@ -1,5 +1,6 @@
 """Samples of a diffusion model as pictures, while it trains."""
 
+from importlib import import_module
 from pathlib import Path
 
 from mmengine.dist import master_only
@@ -34,10 +35,11 @@ class SamplePictureHook(Hook):
             runner (Runner): Not used.
 
         Raises:
-            ImportError: If diffusers is not installed.
+            ImportError: If diffusers or torchvision is not installed.
         """
         from mmdiff.diffusion.sampling import sample
 
+        import_module('torchvision.utils')  # draw_image_grid imports it when it draws.
         self._sample = sample
 
     @master_only
