@@ -177,7 +177,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
             for name, parameter in model.named_parameters()
             if not parameter.is_contiguous()
         }
-        self._whole = {name: value.to('meta') for name, value in model.state_dict().items()}
+        self._expected = {name: value.to('meta') for name, value in model.state_dict().items()}
         return super()._wrap_model(model)
 
     def build_optim_wrapper(self, optim_wrapper, model: nn.Module | None = None):
@@ -225,7 +225,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
                 re.sub(pattern, replacement, key): value for key, value in state_dict.items()
             }
         try:
-            check_fit(state_dict, self._whole, self._whole, 'the checkpoint', 'model')
+            check_fit(state_dict, self._expected, self._expected, 'the checkpoint', 'model')
         except CheckpointError as error:
             if strict:
                 raise
@@ -233,7 +233,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         fitting = {
             key: value
             for key, value in state_dict.items()
-            if key in self._whole and value.shape == self._whole[key].shape
+            if key in self._expected and value.shape == self._expected[key].shape
         }
         self.model.load_state_dict(fitting, strict=False)
 
