@@ -243,7 +243,7 @@ def check_checkpoint(model: nn.Module, state_dict: dict[str, Tensor], path: str)
     """Make sure that a checkpoint is of the config's model.
 
     Args:
-        model (nn.Module): The model, which gets the weights.
+        model (nn.Module): The model, in a wrapper or not.
         state_dict (dict[str, Tensor]): As of :func:`open_checkpoint`.
         path (str): The checkpoint, for the message.
 
