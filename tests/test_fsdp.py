@@ -6,6 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+from mmengine.model import BaseModel
 from PIL import Image
 from test_tools import ade20k, miou, schedule, small_ade20k  # noqa: F401
 from torch import nn
@@ -41,29 +42,28 @@ def test_units_are_blocks_and_large_layers(process_group):
         deepcopy(sharded)
 
 
-class Predicts(nn.Module):
-    """Notes what it sees of its weights."""
+class Predicts(BaseModel):
+    """Notes how it is called."""
 
     def __init__(self):
         super().__init__()
         self.layer = nn.Linear(1000, 1000)
         self.seen = []
 
-    def val_step(self, data):
+    def forward(self, x, mode):
         # FSDP's forward, which would gather, is out of the way.
-        self.seen.append(('forward' in vars(self.layer), self.layer(data).shape))
-
-    test_step = val_step
+        self.seen.append((mode, 'forward' in vars(self.layer)))
+        return self.layer(x)
 
 
 def test_predictions_gather_nothing(process_group):
     sharded = ShardedModel(Predicts(), device_id=torch.device('cpu'))
     for step in (sharded.val_step, sharded.test_step):
-        step(torch.ones(1, 1000))
+        assert step(dict(x=torch.ones(1, 1000))).shape == (1, 1000)
         # Training has it again.
         units = FullyShardedDataParallel.fsdp_modules(sharded)
         assert not any('forward' in vars(unit) for unit in units)
-    assert sharded.module.seen == [(True, (1, 1000))] * 2
+    assert sharded.module.seen == [('predict', True)] * 2
     assert sharded.backward_prefetch is BackwardPrefetch.BACKWARD_PRE
 
 

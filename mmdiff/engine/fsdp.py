@@ -4,7 +4,6 @@ import logging
 import os
 import re
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -86,39 +85,15 @@ class ShardedModel(MMFullyShardedDataParallel):
             'the hook from custom_hooks, or train without FSDP'
         )
 
-    def val_step(self, data: dict) -> list:
-        """Predict for a batch.
-
-        Args:
-            data (dict): What the data loader gives.
-
-        Returns:
-            list: As the model's.
-        """
-        with self._whole():
-            return self.module.val_step(data)
-
-    def test_step(self, data: dict) -> list:
-        """As :meth:`val_step`.
-
-        Args:
-            data (dict): What the data loader gives.
-
-        Returns:
-            list: As the model's.
-        """
-        with self._whole():
-            return self.module.test_step(data)
-
-    @contextmanager
-    def _whole(self):
+    def _run_forward(self, data: dict | tuple | list, mode: str) -> list:
+        """What ``val_step`` and ``test_step`` of MMEngine's have in common."""
         units = FullyShardedDataParallel.fsdp_modules(self)
         with FullyShardedDataParallel.summon_full_params(self, writeback=False):
             for unit in units:
                 # An attribute of the instance, in place of FSDP's forward, which would gather.
                 unit.forward = unit.module.__call__
             try:
-                yield
+                return super()._run_forward(data, mode)
             finally:
                 for unit in units:
                     del unit.forward
