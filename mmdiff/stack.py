@@ -6,8 +6,11 @@ same modules under other distribution names. A dependency of ours on either
 would install it over the other, so mmdiff declares none and looks here instead.
 """
 
+import sys
 import warnings
 from importlib import metadata
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -132,5 +135,48 @@ def make_configs_inheritable() -> None:
     MODULE2PACKAGE['mmdiff'] = 'mmdiff'
 
 
+class _WithoutMultimodal(MetaPathFinder):
+    """Lets MMPretrain's list of optional dependencies say that its multimodal models lack theirs.
+
+    It is asked when that module is imported, as importing it here would import all of MMPretrain.
+    """
+
+    name = 'mmpretrain.utils.dependency'
+
+    def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
+        if fullname != self.name:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            module.WITH_MULTIMODAL = False
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+def allow_transformers_5() -> None:
+    """Leave out MMPretrain's multimodal models beside transformers 5.
+
+    They are written for transformers 4, and do not import beside 5
+    (``TypeError: NoneType takes no arguments``). MMSegmentation and
+    MMDetection import MMPretrain, so nothing of OpenMMLab would work. Left
+    out, each of them says what it needs when it is built.
+    """
+    try:
+        version = metadata.version('transformers')
+    except metadata.PackageNotFoundError:
+        return
+    if int(version.split('.')[0]) < 5:
+        return
+    if _WithoutMultimodal.name in sys.modules:
+        sys.modules[_WithoutMultimodal.name].WITH_MULTIMODAL = False
+    elif not any(isinstance(finder, _WithoutMultimodal) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _WithoutMultimodal())
+
+
 require('mmengine')
 make_configs_inheritable()
+allow_transformers_5()

@@ -7,7 +7,7 @@ from mmengine.registry import DefaultScope
 
 from mmdiff.diffusion import CheckpointError, UNet, fixed_noise, get_architecture, q_sample
 from mmdiff.models import GuidedDiffusionBackbone
-from mmdiff.models.backbones import guided_diffusion
+from mmdiff.models.backbones import base
 
 BLOCKS = (14, 12, 10)
 
@@ -228,7 +228,7 @@ def test_loads_a_published_checkpoint_as_it_is(tmp_path, monkeypatch):
         blocks=(12,), init_cfg=dict(type='Pretrained', checkpoint=str(path)), eval_noise='none'
     )
     logged = []
-    monkeypatch.setattr(guided_diffusion, 'print_log', lambda text, **_: logged.append(text))
+    monkeypatch.setattr(base, 'print_log', lambda text, **_: logged.append(text))
     model.init_weights()
     (printed,) = logged
     assert 'blocks that are not built, as they come after block 12' in printed

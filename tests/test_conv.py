@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmdiff.diffusion.conv import Conv2d
+from mmdiff.diffusion.adm.conv import Conv2d
 
 
 def pair(in_channels=48, channels=320, kernel_size=3):

@@ -1,8 +1,18 @@
-from .arch import ARCHITECTURES, Architecture, Block, get_architecture
+from .adm import ARCHITECTURES, Architecture, UNet, get_architecture
 from .checkpoint import CheckpointError, check_fit, load_safely, load_weights, read_checkpoint
+from .denoiser import Block, Denoiser, DenoiserArchitecture, ModelInput
 from .losses import simple_loss, variational_bound
-from .schedule import NUM_TIMESTEPS, alphas_cumprod, betas, fixed_noise, q_sample
-from .unet import UNet
+from .schedule import (
+    NUM_TIMESTEPS,
+    SCHEDULES,
+    alphas_cumprod,
+    betas,
+    fixed_noise,
+    network_time,
+    noise_process,
+    q_sample,
+)
+from .unet import UNetDenoiser
 
 __all__ = [
     'ARCHITECTURES',

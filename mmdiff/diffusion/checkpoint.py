@@ -1,4 +1,4 @@
-"""Reading guided-diffusion checkpoints, and checking that they fit."""
+"""Reading checkpoints of any family, and checking that they fit."""
 
 import pickle
 import re
@@ -10,7 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .unet import UNet
+from .denoiser import Denoiser
+
+# What a file holds, by a key that tells. The first that is there counts.
+MARKS = {
+    'out.2.c_proj.weight': 'a guided-diffusion classifier',
+    'time_embed.0.weight': 'a guided-diffusion U-Net',
+    'model.diffusion_model.time_embed.0.weight': "Stable Diffusion's original file",
+    'time_embedding.linear_1.weight': "a U-Net in diffusers' names",
+    'blocks.0.adaLN_modulation.1.weight': 'a diffusion transformer (DiT, SiT)',
+    'encoder.conv_in.weight': 'an autoencoder',
+}
 
 
 class CheckpointError(RuntimeError):
@@ -142,11 +152,13 @@ def check_fit(
         )
 
 
-def load_weights(unet: UNet, state_dict: Mapping[str, Tensor], source: str) -> list[str]:
-    """Copy a state dict into a U-Net, of which later blocks may be missing.
+def load_weights(
+    network: Denoiser, state_dict: Mapping[str, Tensor], source: str
+) -> list[str]:
+    """Copy a state dict into a network, of which later blocks may be missing.
 
     Args:
-        unet (UNet): The U-Net to fill.
+        network (Denoiser): The network to fill.
         state_dict (Mapping[str, Tensor]): Weights of the same architecture.
         source (str): Where they came from, for messages.
 
@@ -154,23 +166,37 @@ def load_weights(unet: UNet, state_dict: Mapping[str, Tensor], source: str) -> l
         list[str]: The keys that were left out as their blocks are not built.
 
     Raises:
-        CheckpointError: If a key is missing, unexpected or misshapen, or a
-            weight that is needed is NaN or infinite. The message names it.
+        CheckpointError: If they are of another family, or a key is missing,
+            unexpected or misshapen, or a weight that is needed is NaN or
+            infinite. The message names it.
     """
-    if 'time_embed.0.weight' not in state_dict:
-        raise CheckpointError(
-            f'{source} does not hold a guided-diffusion U-Net: it has no time_embed.0.weight but '
-            f'{_some(state_dict)}'
-        )
+    mark, holds = next(((m, MARKS[m]) for m in MARKS if m in state_dict), (None, None))
+    if mark not in network.marks:
+        wanted = network.marks[0]
+        found = f'it holds {holds}' if holds else f'it has no {wanted} but {_some(state_dict)}'
+        raise CheckpointError(f'{source} does not hold {MARKS[wanted]}: {found}')
     with torch.device('meta'):
-        complete = UNet(unet.arch).state_dict()
-    built = unet.state_dict()
+        complete = type(network)(network.arch).state_dict()
+    built = network.state_dict()
     check_fit(state_dict, built, complete, source, 'architecture')
-    broken = [key for key in built if not state_dict[key].isfinite().all()]
+    check_finite({key: state_dict[key] for key in built}, source)
+    network.load_state_dict({key: state_dict[key] for key in built})
+    return [key for key in state_dict if key not in built]
+
+
+def check_finite(state_dict: Mapping[str, Tensor], source: str) -> None:
+    """Refuse weights that are not finite.
+
+    Args:
+        state_dict (Mapping[str, Tensor]): The weights.
+        source (str): Where they came from, for the message.
+
+    Raises:
+        CheckpointError: If one is NaN or infinite. The message names it.
+    """
+    broken = [key for key, value in state_dict.items() if not value.isfinite().all()]
     if broken:
         raise CheckpointError(f'{source} has NaN or infinite weights: {_some(broken)}')
-    unet.load_state_dict({key: state_dict[key] for key in built})
-    return [key for key in state_dict if key not in built]
 
 
 def _unreadable(path):

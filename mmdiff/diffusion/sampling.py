@@ -8,7 +8,7 @@ except ImportError as error:
     raise ImportError('drawing samples needs diffusers: pip install -e .[pretrain]') from error
 
 from .schedule import NUM_TIMESTEPS, betas
-from .unet import UNet
+from .adm import UNet
 
 SAMPLERS = ('ddim', 'ddpm')
 

@@ -1,34 +1,43 @@
-"""The forward noising process of a diffusion model (paper, eq. 1 and 2)."""
+"""The forward noising processes of diffusion models (paper, eq. 1 and 2)."""
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 
 NUM_TIMESTEPS = 1000
+# Variance-preserving diffusion, by its betas.
+BETAS = ('linear', 'scaled-linear', 'cosine')
+SCHEDULES = (*BETAS, 'linear-path')
 
 
 def betas(schedule: str) -> torch.Tensor:
     """Variances of the noise that each of the 1000 steps adds.
 
     Args:
-        schedule (str): ``'linear'``, from 1e-4 to 2e-2 (Ho et al., *DDPM*), or
-            ``'cosine'`` (Nichol and Dhariwal, *Improved DDPM*, eq. 17), cut
-            off at 0.999.
+        schedule (str): ``'linear'``, from 1e-4 to 2e-2 (Ho et al., *DDPM*);
+            ``'scaled-linear'``, whose square roots are linear, from 8.5e-4 to
+            1.2e-2 (Stable Diffusion); or ``'cosine'`` (Nichol and Dhariwal,
+            *Improved DDPM*, eq. 17), cut off at 0.999.
 
     Returns:
         Tensor: Shape (1000, ), float64, on the CPU.
 
     Raises:
-        ValueError: If the schedule is unknown.
+        ValueError: If the schedule is unknown, or has no betas.
     """
+    kwargs = dict(dtype=torch.float64, device='cpu')
     if schedule == 'linear':
-        return torch.linspace(1e-4, 2e-2, NUM_TIMESTEPS, dtype=torch.float64, device='cpu')
+        return torch.linspace(1e-4, 2e-2, NUM_TIMESTEPS, **kwargs)
+    if schedule == 'scaled-linear':
+        return torch.linspace(8.5e-4**0.5, 1.2e-2**0.5, NUM_TIMESTEPS, **kwargs) ** 2
     if schedule == 'cosine':
-        time = torch.arange(NUM_TIMESTEPS + 1, dtype=torch.float64, device='cpu') / NUM_TIMESTEPS
+        time = torch.arange(NUM_TIMESTEPS + 1, **kwargs) / NUM_TIMESTEPS
         signal = torch.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
         return (1 - signal[1:] / signal[:-1]).clamp(max=0.999)
-    raise ValueError(f"schedule must be 'linear' or 'cosine', got {schedule!r}")
+    allowed = ', '.join(map(repr, BETAS))
+    raise ValueError(f'schedule must be one of {allowed}, got {schedule!r}')
 
 
 @lru_cache
@@ -36,7 +45,7 @@ def alphas_cumprod(schedule: str) -> torch.Tensor:
     r"""The share :math:`\bar\alpha_t` of the image's variance left at each step.
 
     Args:
-        schedule (str): ``'linear'`` or ``'cosine'``.
+        schedule (str): As of :func:`betas`.
 
     Returns:
         Tensor: Shape (1000, ), float64, decreasing.
@@ -44,30 +53,85 @@ def alphas_cumprod(schedule: str) -> torch.Tensor:
     return torch.cumprod(1 - betas(schedule), dim=0)
 
 
+@dataclass(frozen=True)
+class NoiseProcess:
+    r"""What images become at each timestep.
+
+    :math:`x_t` = ``signal[t]`` :math:`x_0` + ``spread[t]`` :math:`\epsilon`
+
+    Attributes:
+        signal (Tensor): Factor of the image, shape (1000, ), float64.
+        spread (Tensor): Factor of the noise, likewise.
+    """
+
+    signal: torch.Tensor
+    spread: torch.Tensor
+
+
+@lru_cache
+def noise_process(schedule: str) -> NoiseProcess:
+    r"""The noise process of a schedule.
+
+    Args:
+        schedule (str): One of :data:`SCHEDULES`. Those of :func:`betas` are
+            variance-preserving: :math:`\sqrt{\bar\alpha_t}` and
+            :math:`\sqrt{1 - \bar\alpha_t}`. ``'linear-path'`` is SiT's
+            interpolant, :math:`s x_0 + (1 - s) \epsilon` at the time s of
+            :func:`network_time`.
+
+    Returns:
+        NoiseProcess: The process.
+
+    Raises:
+        ValueError: If the schedule is unknown.
+    """
+    if schedule == 'linear-path':
+        time = network_time(torch.arange(NUM_TIMESTEPS, device='cpu').double(), schedule)
+        return NoiseProcess(time, 1 - time)
+    abar = alphas_cumprod(schedule)
+    return NoiseProcess(abar.sqrt(), (1 - abar).sqrt())
+
+
+def network_time(timesteps: torch.Tensor, schedule: str) -> torch.Tensor:
+    """What a network's time embedding takes at some timesteps.
+
+    Args:
+        timesteps (Tensor): From 0 to 999.
+        schedule (str): One of :data:`SCHEDULES`.
+
+    Returns:
+        Tensor: The timesteps; for ``'linear-path'``, whose time runs from
+        noise at 0 to data at 1, 1 - timesteps / 1000, so that a higher
+        timestep is noisier everywhere.
+    """
+    return 1 - timesteps / NUM_TIMESTEPS if schedule == 'linear-path' else timesteps
+
+
 def q_sample(
     x_0: torch.Tensor, timestep: int | torch.Tensor, noise: torch.Tensor | None, schedule: str
 ) -> torch.Tensor:
     r"""Noise images to a timestep (paper, eq. 2).
 
-    :math:`x_t = \sqrt{\bar\alpha_t} x_0 + \sqrt{1 - \bar\alpha_t} \epsilon`
+    :math:`x_t = \sqrt{\bar\alpha_t} x_0 + \sqrt{1 - \bar\alpha_t} \epsilon`,
+    or what :func:`noise_process` has in place of the factors.
 
     Args:
-        x_0 (Tensor): Images in [-1, 1], shape (N, C, H, W).
+        x_0 (Tensor): Images in [-1, 1] or latents, shape (N, C, H, W).
         timestep (int | Tensor): From 0 to 999, as guided-diffusion counts; one
             for all images, or one for each, shape (N, ).
         noise (Tensor, optional): Standard normal, of a shape that broadcasts
             to that of ``x_0``. None stands for zeros: the mean of
             :math:`q(x_t | x_0)`.
-        schedule (str): ``'linear'`` or ``'cosine'``.
+        schedule (str): One of :data:`SCHEDULES`.
 
     Returns:
         Tensor: The noised images, in the shape and dtype of ``x_0``.
     """
-    abar = alphas_cumprod(schedule)
+    process = noise_process(schedule)
     if isinstance(timestep, int):
-        signal, spread = math.sqrt(abar[timestep]), math.sqrt(1 - abar[timestep])
+        signal, spread = process.signal[timestep].item(), process.spread[timestep].item()
     else:
-        signal, spread = (at(v, timestep, x_0) for v in (abar.sqrt(), (1 - abar).sqrt()))
+        signal, spread = (at(v, timestep, x_0) for v in (process.signal, process.spread))
     x_t = signal * x_0
     return x_t if noise is None else x_t + spread * noise
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmdiff.diffusion import CheckpointError, check_fit
-from mmdiff.diffusion.unet import BlockLayers
+from mmdiff.diffusion.adm import BlockLayers
 from mmdiff.engine.hooks.safe_checkpoint import PARTIAL
 from mmdiff.registry import STRATEGIES
 

@@ -75,7 +75,7 @@ def fake_tensors(model: nn.Module):
         patch.object(model.backbone, 'noised', lambda x, timestep: x),
         patch('mmseg.models.decode_heads.decode_head.accuracy', lambda *args, **kwargs: 0),
         # Tensors without data are on the CPU.
-        patch('mmdiff.diffusion.norm._ChannelsLastGroupNorm.apply', norm_as_on_a_gpu),
+        patch('mmdiff.diffusion.adm.norm._ChannelsLastGroupNorm.apply', norm_as_on_a_gpu),
     ):
         yield
 

@@ -1,21 +1,21 @@
 """Diffusion U-Net features, refined by feedback from the decoder to the encoder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from mmdiff.diffusion import get_architecture
+from mmdiff.diffusion import DenoiserArchitecture
 from mmdiff.registry import MODELS
 from mmdiff.utils import check_norm_cfg
 
+from .base import DiffusionBackbone
 from .feedback import FeedbackNetwork, feedback_targets
 from .guided_diffusion import GuidedDiffusionBackbone
 
 
-@MODELS.register_module()
-class DifFeedBackbone(GuidedDiffusionBackbone):
+class DifFeedMixin(DiffusionBackbone):
     """Features of the second of two passes, the first of which feeds back.
 
     DifFeed (paper, section 3.3): features of some decoder blocks from a first
@@ -28,11 +28,14 @@ class DifFeedBackbone(GuidedDiffusionBackbone):
     passes share, all before the first encoder block that receives feedback,
     runs once.
 
-    All further arguments are those of :class:`GuidedDiffusionBackbone`. With
-    ``frozen='all'`` the feedback layers are what is trained.
+    It stands before the backbone of a family whose network is a U-Net. All
+    further arguments are those of that backbone. With ``frozen='all'`` the
+    feedback layers are what is trained.
 
     Args:
-        arch (str | dict): As in :class:`GuidedDiffusionBackbone`.
+        arch (str | dict): As in the family's backbone.
+        timestep (int): As in the family's backbone, but one.
+        blocks (int | Sequence[int]): As in the family's backbone.
         feedback (str | Mapping[int, int]): Which decoder block feeds which
             encoder block: a strategy (paper, section 4.1.1), ``'bottleneck'``,
             ``'all'``, ``'windowed'`` or ``'multi-scale'``, see
@@ -49,24 +52,26 @@ class DifFeedBackbone(GuidedDiffusionBackbone):
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of range, ``timestep`` is not one
-            timestep, or feedback goes to an encoder block after the deepest
-            of ``blocks``.
+            timestep, the network has no skip connections, or feedback goes to
+            an encoder block after the deepest of ``blocks``.
     """
 
     def __init__(
         self,
-        arch: str | dict = 'adm-256-uncond',
+        arch: str | dict | DenoiserArchitecture,
+        timestep: int = 90,
+        blocks: int | Sequence[int] = (24,),
         *,
         feedback: str | Mapping[int, int] = 'bottleneck',
         multi_scale_target: int | None = None,
         norm_cfg: dict | None = None,
         **kwargs,
     ):
-        arch = get_architecture(arch)
+        arch = self.find_architecture(arch)
         check_norm_cfg(norm_cfg)
         # Before super().__init__(), which asks _last_block() how much of the U-Net to build.
         self.feedback_targets = feedback_targets(arch, feedback, multi_scale_target)
-        super().__init__(arch, **kwargs)
+        super().__init__(arch, timestep, blocks, **kwargs)
         if not self.single_timestep:
             # Batch norm would tell them apart by whether they are one batch.
             raise ValueError(f'timestep must be one int for DifFeed, got {self.timesteps}')
@@ -84,16 +89,29 @@ class DifFeedBackbone(GuidedDiffusionBackbone):
         return max(*self.blocks, *self.feedback_targets)
 
     def _features(
-        self, x_t: Tensor, timesteps: Tensor, labels: Tensor | None
+        self, x_t: Tensor, timesteps: Tensor, condition: Tensor | None
     ) -> tuple[Tensor, ...]:
         first = min(self.feedback_targets.values())
         start = self.unet.prefix(
-            x_t, timesteps, first - 1, self.unet.last_block, self.blocks, labels
+            x_t, timesteps, first - 1, self.unet.last_block, self.blocks, condition
         )
         with torch.no_grad(), _no_autocast_cache():
             sources = self.unet.features_after(start, tuple(self.feedback_targets))
-        feedback = self.feedback(sources, x_t.shape[-2:])
+        image_size = [side * self.arch.input.stride for side in x_t.shape[-2:]]
+        feedback = self.feedback(sources, image_size)
         return self.unet.features_after(start, self.blocks, feedback)
+
+
+@MODELS.register_module()
+class DifFeedBackbone(DifFeedMixin, GuidedDiffusionBackbone):
+    """DifFeed on a guided-diffusion U-Net, the paper's.
+
+    Arguments are those of :class:`DifFeedMixin` and
+    :class:`GuidedDiffusionBackbone`.
+    """
+
+    def __init__(self, arch: str | dict | DenoiserArchitecture = 'adm-256-uncond', **kwargs):
+        super().__init__(arch, **kwargs)
 
 
 @contextmanager

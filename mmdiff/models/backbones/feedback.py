@@ -6,13 +6,13 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
-from mmdiff.diffusion import Architecture
+from mmdiff.diffusion import DenoiserArchitecture
 
 STRATEGIES = ('bottleneck', 'all', 'windowed', 'multi-scale')
 
 
 def feedback_targets(
-    arch: Architecture, feedback: str | Mapping[int, int], multi_scale_target: int | None = None
+    arch: DenoiserArchitecture, feedback: str | Mapping[int, int], multi_scale_target: int | None = None
 ) -> dict[int, int]:
     """The encoder block that each chosen decoder block feeds.
 
@@ -27,7 +27,7 @@ def feedback_targets(
     * ``'multi-scale'``: the same five, all to one encoder block.
 
     Args:
-        arch (Architecture): The architecture.
+        arch (DenoiserArchitecture): The architecture.
         feedback (str | Mapping[int, int]): A strategy, or {decoder block:
             encoder block}.
         multi_scale_target (int, optional): The one encoder block of
@@ -40,9 +40,15 @@ def feedback_targets(
 
     Raises:
         TypeError: If ``feedback`` is neither, or a block is not an integer.
-        ValueError: If a strategy or block is unknown, or
-            ``multi_scale_target`` has no meaning.
+        ValueError: If a strategy or block is unknown, ``multi_scale_target``
+            has no meaning, or the network has no skip connections.
     """
+    if not arch.decoder_levels:
+        raise ValueError(
+            f'DifFeed feeds encoder blocks back through skip connections, which a network of '
+            f'{type(arch).__name__} does not have: take one with a decoder, such as '
+            "'adm-256-uncond' or 'sd-1'"
+        )
     middle = arch.middle
     if multi_scale_target is not None:
         if feedback != 'multi-scale':
@@ -69,7 +75,7 @@ def feedback_targets(
         return dict.fromkeys(decoder[:5], multi_scale_target or middle - 1)
     sources = {
         'all': decoder,
-        'bottleneck': decoder[arch.num_res_blocks - 1 :: arch.num_res_blocks + 1],
+        'bottleneck': [level[-2] for level in arch.decoder_levels],
         'windowed': decoder[:5],
     }[feedback]
     return {source: 2 * middle - source for source in sources}
@@ -91,12 +97,12 @@ class FeedbackNetwork(nn.ModuleDict):
     Paper, section 3.3. The convolutions have no bias.
 
     Args:
-        arch (Architecture): Gives the channels and strides.
+        arch (DenoiserArchitecture): Gives the channels and strides.
         targets (Mapping[int, int]): {decoder block: encoder block}.
         norm_cfg (dict): Config of the norm layers.
     """
 
-    def __init__(self, arch: Architecture, targets: Mapping[int, int], norm_cfg: dict):
+    def __init__(self, arch: DenoiserArchitecture, targets: Mapping[int, int], norm_cfg: dict):
         super().__init__(
             {
                 str(source): ConvModule(

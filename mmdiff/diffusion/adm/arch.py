@@ -6,41 +6,40 @@ guided-diffusion. Nothing here needs PyTorch: a user can ask for the channels
 and the stride of a block before anything is built.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
+
+from ..denoiser import (
+    Block,
+    DenoiserArchitecture,
+    check_noise_schedule,
+    check_positive_ints,
+    look_up,
+)
 
 
 @dataclass(frozen=True)
-class Block:
-    """One numbered block of the U-Net.
+class ADMBlock(Block):
+    """One numbered block of the U-Net, counted as in the paper (section 2.1).
 
     Attributes:
-        number (int): Number in the paper's counting (section 2.1), from 1.
-        name (str): Where its parameters stand in a guided-diffusion state
-            dict, e.g. ``'input_blocks.3'``.
         in_channels (int): Channels of the input, the skip connection's
             ``skip_channels`` included.
         skip_channels (int): Channels that come over the skip connection, 0
             outside the decoder.
-        channels (int): Channels of the output.
-        stride (int): Input image size over the size of the output.
         attention (bool): Whether self-attention follows the residual block.
         resample (str | None): ``'down'`` where the block is a downsampling
             layer, ``'up'`` where it ends with an upsampling layer.
     """
 
-    number: int
-    name: str
     in_channels: int
     skip_channels: int
-    channels: int
-    stride: int
     attention: bool
     resample: str | None = None
 
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(DenoiserArchitecture):
     """Hyperparameters of an ADM U-Net, named as in guided-diffusion.
 
     Args:
@@ -64,8 +63,8 @@ class Architecture:
         learn_sigma (bool): Predict the variance too (6 output channels).
         num_classes (int, optional): Classes of a class-conditional model.
         dropout (float): Dropout rate in the residual blocks, in training.
-        noise_schedule (str): The schedule that the model was trained with,
-            ``'linear'`` or ``'cosine'``.
+        noise_schedule (str): The noise process that the model was trained
+            with, one of :data:`mmdiff.diffusion.SCHEDULES`.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -88,11 +87,12 @@ class Architecture:
     noise_schedule: str = 'linear'
 
     def __post_init__(self):
-        for name in ('image_size', 'model_channels', 'num_res_blocks', 'num_heads'):
-            _check_positive_int(name, getattr(self, name))
-        for name in ('num_head_channels', 'num_classes'):
-            if getattr(self, name) is not None:
-                _check_positive_int(name, getattr(self, name))
+        optional = ('num_head_channels', 'num_classes')
+        check_positive_ints(
+            self,
+            *('image_size', 'model_channels', 'num_res_blocks', 'num_heads'),
+            *(name for name in optional if getattr(self, name) is not None),
+        )
         for name in ('channel_mult', 'attention_resolutions'):
             value = getattr(self, name)
             if not isinstance(value, list | tuple) or not all(
@@ -105,10 +105,7 @@ class Architecture:
             raise ValueError('channel_mult must name at least one level, got ()')
         if not 0 <= self.dropout < 1:
             raise ValueError(f'dropout must be in [0, 1), got {self.dropout!r}')
-        if self.noise_schedule not in ('linear', 'cosine'):
-            raise ValueError(
-                f"noise_schedule must be 'linear' or 'cosine', got {self.noise_schedule!r}"
-            )
+        check_noise_schedule(self)
         for level, channels in enumerate(self.level_channels):
             if channels % 32:
                 raise ValueError(
@@ -135,9 +132,9 @@ class Architecture:
         return self.num_head_channels or self.num_heads
 
     @property
-    def total_stride(self) -> int:
-        """Input size over the size of the coarsest feature map."""
-        return 2 ** (len(self.channel_mult) - 1)
+    def condition(self) -> str:
+        """``'class'`` for a class-conditional model, else ``'none'``."""
+        return 'none' if self.num_classes is None else 'class'
 
     @property
     def middle(self) -> int:
@@ -145,17 +142,23 @@ class Architecture:
         return len(self.channel_mult) * (self.num_res_blocks + 1) + 1
 
     @property
-    def num_blocks(self) -> int:
-        """Number of the last block (37 for the 256x256 model)."""
-        return 2 * self.middle - 1
+    def decoder_levels(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers of the blocks of each decoder level, coarsest first."""
+        size = self.num_res_blocks + 1
+        first = self.middle + 1
+        starts = range(first, first + size * len(self.channel_mult), size)
+        return tuple(tuple(range(start, start + size)) for start in starts)
 
     @cached_property
-    def blocks(self) -> tuple[Block, ...]:
+    def blocks(self) -> tuple[ADMBlock, ...]:
         """All blocks, first to last: encoder, middle block, decoder.
 
         The 256x256 model has 37: 1 to 18 are ``input_blocks``, 19 is
         ``middle_block``, 20 to 37 are ``output_blocks`` (paper, section 2.1).
         """
+        return self._all_blocks()
+
+    def _all_blocks(self) -> tuple[ADMBlock, ...]:
         attention_strides = {self.image_size // size for size in self.attention_resolutions}
         widths = self.level_channels
         blocks = []
@@ -163,7 +166,7 @@ class Architecture:
         def add(name, in_channels, channels, stride, skip=0, attention=False, resample=None):
             number = len(blocks) + 1
             blocks.append(
-                Block(number, name, in_channels, skip, channels, stride, attention, resample)
+                ADMBlock(number, name, channels, stride, in_channels, skip, attention, resample)
             )
             return channels
 
@@ -195,32 +198,6 @@ class Architecture:
                     resample='up' if up else None,
                 )
         return tuple(blocks)
-
-    def check_block(self, number: int, argument: str) -> None:
-        """Refuse what is not the number of a block.
-
-        Args:
-            number (int): What may be a block number.
-            argument (str): Name of the user's argument, for the message.
-
-        Raises:
-            TypeError: If ``number`` is not an integer.
-            ValueError: If the architecture has no such block.
-        """
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise TypeError(f'{argument} must hold block numbers (int), got {number!r}')
-        if not 1 <= number <= self.num_blocks:
-            raise ValueError(
-                f'{argument} has block {number}, but this architecture has blocks 1 to '
-                f'{self.num_blocks} ({self.middle} is the middle block)'
-            )
-
-
-def _check_positive_int(name, value):
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f'{name} must be an int, got {value!r}')
-    if value < 1:
-        raise ValueError(f'{name} must be at least 1, got {value!r}')
 
 
 _ADM_256 = Architecture(
@@ -304,16 +281,4 @@ def get_architecture(arch: str | dict | Architecture) -> Architecture:
         TypeError: If ``arch`` is none of these, or lacks a needed field.
         ValueError: If the name or a field is unknown, or a value is bad.
     """
-    if isinstance(arch, Architecture):
-        return arch
-    if isinstance(arch, str):
-        if arch not in ARCHITECTURES:
-            raise ValueError(f'arch={arch!r} is unknown; known are {", ".join(ARCHITECTURES)}')
-        return ARCHITECTURES[arch]
-    if not isinstance(arch, dict):
-        raise TypeError(f'arch must be a name or a dict of fields, got {arch!r}')
-    known = [field.name for field in fields(Architecture)]
-    unknown = sorted(set(arch) - set(known))
-    if unknown:
-        raise ValueError(f'arch has unknown fields {unknown}; known are {", ".join(known)}')
-    return Architecture(**arch)
+    return look_up(arch, Architecture, ARCHITECTURES)

@@ -1,0 +1,20 @@
+from .arch import ARCHITECTURES, Architecture, get_architecture
+from .encoder import (
+    ENCODER_ARCHITECTURES,
+    EncoderArchitecture,
+    EncoderUNet,
+    get_encoder_architecture,
+)
+from .unet import BlockLayers, UNet
+
+__all__ = [
+    'ARCHITECTURES',
+    'ENCODER_ARCHITECTURES',
+    'Architecture',
+    'BlockLayers',
+    'EncoderArchitecture',
+    'EncoderUNet',
+    'UNet',
+    'get_architecture',
+    'get_encoder_architecture',
+]

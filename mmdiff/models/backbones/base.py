@@ -1,0 +1,401 @@
+"""What the backbones of all families share."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmdiff.diffusion import (
+    NUM_TIMESTEPS,
+    Denoiser,
+    DenoiserArchitecture,
+    fixed_noise,
+    load_weights,
+    q_sample,
+    read_checkpoint,
+)
+from mmdiff.utils import check_bool, check_choice, check_int, local_file
+
+NOISES = ('random', 'fixed', 'none')
+AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
+
+
+class DiffusionBackbone(BaseModule):
+    r"""Features of a denoiser at one or more timesteps.
+
+    The image is noised to ``timestep`` (paper, eq. 2), the network runs up to
+    the deepest of ``blocks``, and the maps after ``blocks`` are returned
+    (paper, section 2.1). Later blocks are neither built nor loaded.
+
+    Inputs are RGB images in [-1, 1]: ``mean=[127.5] * 3, std=[127.5] * 3,
+    bgr_to_rgb=True`` in the data preprocessor (MMPretrain's has ``to_rgb``).
+    Sides that are not multiples of the network's total stride (32 for the
+    256x256 ADM) are padded by repeating the edge, and the features are
+    cropped back.
+
+    A family gives the network (:attr:`network_name`, :meth:`find_architecture`
+    and :meth:`build_network`), and what images and conditions become, where
+    that is more than pixels and nothing.
+
+    Args:
+        arch (str | dict): Name of an architecture of the family, or its
+            fields.
+        timestep (int | Sequence[int]): Timestep t of the noised image, from 0
+            to 999, or several, whose features are all returned (for DifFormer,
+            section 3.2). Defaults to 90, the paper's for segmentation
+            (section 4.4).
+        blocks (int | Sequence[int]): Numbers of the blocks whose features are
+            returned, counted from 1 as in the paper.
+        noise (str): The noise in training. ``'random'`` is a fresh draw at
+            every forward, as in the paper. ``'fixed'`` is one draw that
+            depends only on ``seed`` and the size of the image; all images of
+            a batch share it, so that features do not depend on the batch.
+            ``'none'`` is zero noise, :math:`x_t = \sqrt{\bar\alpha_t} x_0`.
+            Defaults to ``'random'``.
+        eval_noise (str): The noise in evaluation, one of the same three.
+            Defaults to ``'fixed'``, so that a test score repeats. (The paper
+            draws fresh noise here too.)
+        seed (int): Seed of the fixed noise. Defaults to 0.
+        ensemble_size (int): Number of noise draws whose features are
+            averaged, computed as one batch. Defaults to 1.
+        batch_timesteps (bool): Whether several timesteps are computed as one
+            batch, or one after another, which takes less memory and gives the
+            same features. Defaults to True.
+        frozen (str | int): What is not trained: ``'none'``, ``'all'``, or a
+            block number up to which, embeddings included, all blocks are
+            frozen. Frozen parts keep no graph and stay in eval mode.
+            Defaults to ``'none'``.
+        with_cp (bool): Gradient checkpointing: keep only the outputs of
+            blocks, and compute the rest again in the backward. Defaults to
+            False.
+        amp_dtype (str, optional): ``'float16'`` or ``'bfloat16'`` runs the
+            network in mixed precision, whatever the rest of the model does,
+            and returns float32. None follows the surrounding autocast, such as
+            ``--amp`` sets. Defaults to None.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``
+            with what the family takes. Defaults to None: random weights.
+
+    Attributes:
+        network_name (str): Name of the attribute that holds the network, with
+            which its weights' names in a checkpoint begin.
+        out_channels (tuple[int, ...]): Channels of each returned map.
+        strides (tuple[int, ...]): Stride of each returned map.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of range.
+    """
+
+    network_name = 'unet'
+    # What init_cfg may have besides type and checkpoint.
+    init_cfg_keys = ('prefix',)
+
+    def __init__(
+        self,
+        arch: str | dict | DenoiserArchitecture,
+        timestep: int | Sequence[int] = 90,
+        blocks: int | Sequence[int] = (),
+        noise: str = 'random',
+        eval_noise: str = 'fixed',
+        seed: int = 0,
+        ensemble_size: int = 1,
+        batch_timesteps: bool = True,
+        frozen: str | int = 'none',
+        with_cp: bool = False,
+        amp_dtype: str | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg=init_cfg)
+        if init_cfg is not None:
+            self._check_init_cfg(init_cfg)
+        self.arch = self.find_architecture(arch)
+        self.blocks = self._check_blocks(blocks)
+        self.timesteps = self._check_timesteps(timestep)
+        check_int('ensemble_size', ensemble_size, 1)
+        check_choice('noise', noise, NOISES)
+        check_choice('eval_noise', eval_noise, NOISES)
+        if ensemble_size > 1 and 'none' in (noise, eval_noise):
+            raise ValueError(
+                f'ensemble_size={ensemble_size} averages over noise draws, but noise={noise!r} and '
+                f'eval_noise={eval_noise!r}; neither may be "none"'
+            )
+        if amp_dtype is not None:
+            check_choice('amp_dtype', amp_dtype, AMP_DTYPES)
+        check_int('seed', seed, 0)
+        check_bool('batch_timesteps', batch_timesteps)
+        check_bool('with_cp', with_cp)
+        self.single_timestep = isinstance(timestep, int)
+        self.batch_timesteps = batch_timesteps
+        self.noise = noise
+        self.eval_noise = eval_noise
+        self.seed = seed
+        self.ensemble_size = ensemble_size
+        self.amp_dtype = AMP_DTYPES.get(amp_dtype)
+
+        taps = [self.arch.blocks[number - 1] for number in self.blocks]
+        self.out_channels = tuple(tap.channels for tap in taps)
+        self.strides = tuple(tap.stride for tap in taps)
+        deepest, last_block = max(self.blocks), self._last_block()
+        up_to = self._check_frozen(frozen)
+        network = self.build_network(last_block, gradient_checkpointing=with_cp)
+        network.freeze([*range(1, up_to + 1), *range(deepest + 1, last_block + 1)])
+        setattr(self, self.network_name, network)
+
+    @classmethod
+    @abstractmethod
+    def find_architecture(cls, arch: str | dict | DenoiserArchitecture) -> DenoiserArchitecture:
+        """Look an architecture of the family up, or build it from its fields.
+
+        Args:
+            arch (str | dict | DenoiserArchitecture): A name, fields, or an
+                architecture.
+
+        Returns:
+            DenoiserArchitecture: The architecture.
+
+        Raises:
+            TypeError: If it is none of these, or lacks a field.
+            ValueError: If the name or a field is unknown, or a value is bad.
+        """
+
+    @abstractmethod
+    def build_network(self, last_block: int, gradient_checkpointing: bool) -> Denoiser:
+        """Build the network, with random weights.
+
+        Args:
+            last_block (int): The deepest block to build.
+            gradient_checkpointing (bool): As of :class:`Denoiser`.
+
+        Returns:
+            Denoiser: The network.
+        """
+
+    @property
+    def network(self) -> Denoiser:
+        """The network."""
+        return getattr(self, self.network_name)
+
+    def _last_block(self) -> int:
+        """The deepest block that runs."""
+        return max(self.blocks)
+
+    def _check_timesteps(self, timestep) -> tuple[int, ...]:
+        timesteps = timestep if isinstance(timestep, list | tuple) else (timestep,)
+        for t in timesteps:
+            check_int('timestep', t, 0, NUM_TIMESTEPS - 1)
+        if not timesteps or len(set(timesteps)) < len(timesteps):
+            raise ValueError(
+                f'timestep must be an int or a sequence of different ints, got {timestep!r}'
+            )
+        return tuple(timesteps)
+
+    def _check_blocks(self, blocks) -> tuple[int, ...]:
+        if isinstance(blocks, int):
+            blocks = (blocks,)
+        if not isinstance(blocks, Sequence) or isinstance(blocks, str) or not blocks:
+            raise TypeError(f'blocks must be one or more block numbers, got {blocks!r}')
+        for number in blocks:
+            self.arch.check_block(number, 'blocks')
+        if len(set(blocks)) < len(blocks):
+            raise ValueError(f'blocks must not repeat a block, got {tuple(blocks)}')
+        return tuple(blocks)
+
+    def _check_frozen(self, frozen) -> int:
+        deepest = max(self.blocks)
+        if frozen in ('none', 'all'):
+            return 0 if frozen == 'none' else deepest
+        if not isinstance(frozen, int) or isinstance(frozen, bool) or not 1 <= frozen <= deepest:
+            raise ValueError(
+                f"frozen must be 'none', 'all', or a block number from 1 to {deepest}, the deepest "
+                f'of blocks, got {frozen!r}'
+            )
+        return frozen
+
+    def _check_init_cfg(self, init_cfg) -> None:
+        keys = set(init_cfg) if isinstance(init_cfg, dict) else set()
+        needed = {'type', 'checkpoint'}
+        if not needed <= keys <= {*needed, *self.init_cfg_keys} or (
+            init_cfg['type'] != 'Pretrained'
+        ):
+            raise ValueError(
+                "init_cfg must be dict(type='Pretrained', checkpoint=...), with an optional "
+                f'{" or ".join(self.init_cfg_keys)}, got {init_cfg!r}'
+            )
+
+    def init_weights(self) -> None:
+        """Load the pretrained weights that ``init_cfg`` names.
+
+        Raises:
+            FileNotFoundError: If there is no such checkpoint.
+            CheckpointError: If the checkpoint is broken or does not fit.
+        """
+        if self.is_init or self.init_cfg is None:
+            return
+        self.load_pretrained(**{k: v for k, v in self.init_cfg.items() if k != 'type'})
+        self.is_init = True
+
+    def load_pretrained(self, checkpoint: str, prefix: str = '') -> None:
+        """Load the network from a file.
+
+        Args:
+            checkpoint (str): As of :func:`mmdiff.utils.local_file`.
+            prefix (str): What the keys in the file begin with. Defaults to
+                ''.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            CheckpointError: If it is broken or does not fit.
+        """
+        self.load_network(read_checkpoint(local_file(checkpoint), prefix), checkpoint)
+
+    def load_network(self, state_dict: dict[str, Tensor], source: str) -> None:
+        """Fill the network, and log what of its weights it has no place for.
+
+        Args:
+            state_dict (dict[str, Tensor]): Weights of the whole network.
+            source (str): Where they came from.
+
+        Raises:
+            CheckpointError: If they do not fit.
+        """
+        left_out = load_weights(self.network, state_dict, source)
+        message = f'Loaded the {self.network_name} from {source}.'.replace('unet', 'U-Net')
+        if left_out:
+            modules = dict.fromkeys('.'.join(key.split('.')[:2]) for key in left_out)
+            message += (
+                f' Left out {len(left_out)} tensors of blocks that are not built, as they come '
+                f'after block {self.network.last_block}: {", ".join(modules)}'
+            )
+        print_log(message, logger='current')
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...] | tuple[tuple[Tensor, ...], ...]:
+        """Features of noised images.
+
+        Args:
+            images (Tensor): RGB images in [-1, 1], shape (N, 3, H, W).
+
+        Returns:
+            tuple[Tensor, ...]: For each of ``blocks``, in their order, a map
+            of shape (N, C_b, ceil(H / s_b), ceil(W / s_b)). If ``timestep``
+            is a sequence, such a tuple for each timestep, in their order.
+
+        Raises:
+            TypeError: If the input is not of floating point.
+            ValueError: If it is not of shape (N, 3, H, W), or empty.
+        """
+        if images.dim() != 4 or images.shape[1] != 3 or not images.numel():
+            raise ValueError(
+                f'x_0 must have shape (N, 3, H, W), none of them 0, got {tuple(images.shape)}'
+            )
+        if not images.is_floating_point():
+            raise TypeError(f'x_0 must hold floating-point values in [-1, 1], got {images.dtype}')
+        x_0 = self.encode(self._pad(images))
+        x_t = [self.noised(x_0, t) for t in self.timesteps]
+        with self.precision(images.device):
+            if self.batch_timesteps:
+                maps = self._features_at(torch.cat(x_t), self.timesteps)
+                features = list(zip(*(m.chunk(len(x_t)) for m in maps), strict=True))
+            else:
+                features = [
+                    self._features_at(x, (t,)) for x, t in zip(x_t, self.timesteps, strict=True)
+                ]
+        finished = tuple(self._finish(maps, images.shape[-2:]) for maps in features)
+        return finished[0] if self.single_timestep else finished
+
+    def precision(self, device: torch.device) -> AbstractContextManager:
+        """The autocast of ``amp_dtype``, or the surrounding one.
+
+        Args:
+            device (torch.device): Where the network runs.
+
+        Returns:
+            AbstractContextManager: To run it in.
+        """
+        if self.amp_dtype is None:
+            return nullcontext()
+        return torch.autocast(device.type, self.amp_dtype)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """What is noised of images: pixels, unless the family has latents.
+
+        Args:
+            images (Tensor): RGB images in [-1, 1], shape (N, 3, H, W), with
+                sides that are multiples of the total stride.
+
+        Returns:
+            Tensor: As ``arch.input`` says.
+        """
+        return images
+
+    def condition(self, timesteps: Tensor) -> Tensor | None:
+        """What the network is conditioned on.
+
+        Args:
+            timesteps (Tensor): Shape (1, ), or one for each map.
+
+        Returns:
+            Tensor | None: A row for each of ``timesteps``; None for nothing.
+        """
+        return None
+
+    def _features_at(self, x_t: Tensor, timesteps: Sequence[int]) -> tuple[Tensor, ...]:
+        """Features of images, the same number of them for each timestep."""
+        t = torch.tensor(timesteps, device=x_t.device)
+        if len(t) > 1:
+            t = t.repeat_interleave(len(x_t) // len(t))
+        return self._features(x_t, t, self.condition(t))
+
+    def _features(
+        self, x_t: Tensor, timesteps: Tensor, condition: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        return self.network.features(x_t, timesteps, self.blocks, condition)
+
+    def _pad(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        stride = self.arch.total_stride
+        if height % stride or width % stride:
+            images = F.pad(images, (0, -width % stride, 0, -height % stride), mode='replicate')
+        return images
+
+    def noised(self, x_0: Tensor, timestep: int) -> Tensor:
+        """Images noised as :meth:`forward` does it.
+
+        Args:
+            x_0 (Tensor): What :meth:`encode` gives, shape (N, C, H, W).
+            timestep (int): The timestep, from 0 to 999.
+
+        Returns:
+            Tensor: Shape (N * ensemble_size, C, H, W), the draws of an image
+            side by side.
+        """
+        n, (_, *size) = self.ensemble_size, x_0.shape
+        # Image after image, each with its draws side by side.
+        x_0 = x_0.repeat_interleave(n, dim=0)
+        noise = self.noise if self.training else self.eval_noise
+        epsilon = None
+        if noise == 'random':
+            epsilon = torch.randn_like(x_0)
+        elif noise == 'fixed':
+            draws = fixed_noise(self.seed, (n, *size)).to(x_0)
+            epsilon = draws.repeat(len(x_0) // n, 1, 1, 1)
+        return q_sample(x_0, timestep, epsilon, self.arch.noise_schedule)
+
+    def _finish(self, maps: Sequence[Tensor], image_size: Sequence[int]) -> tuple[Tensor, ...]:
+        """Average over noise draws, and crop what the padding added."""
+        if self.amp_dtype is not None:
+            maps = [m.float() for m in maps]
+        if self.ensemble_size > 1:
+            maps = [m.unflatten(0, (-1, self.ensemble_size)).mean(dim=1) for m in maps]
+        height, width = image_size
+        # Contiguous, though the U-Net's are channels_last: mmcv's RoIAlign reads its input as if it
+        # were (https://github.com/open-mmlab/mmcv/issues/2203).
+        return tuple(
+            m[..., : math.ceil(height / s), : math.ceil(width / s)].contiguous()
+            for m, s in zip(maps, self.strides, strict=True)
+        )
