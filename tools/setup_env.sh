@@ -4,7 +4,8 @@
 # Usage: tools/setup_env.sh [--detection | --tests]
 #   --detection  also what Mask R-CNN needs: pycocotools and mmcv's C++ operators, which are
 #                compiled once (minutes) and then kept.
-#   --tests      also what the tests need: that, pytest, guided-diffusion, diffusers and Sphinx.
+#   --tests      also what the tests need: that, pytest, guided-diffusion, diffusers, transformers
+#                and Sphinx.
 #
 # Installs into the active virtual environment, or else into .venv in the clone.
 # Other scripts source this file to use the same environment.
@@ -92,7 +93,7 @@ case ${1:-} in
     --detection) set_up_detection ;;
     --tests)
         set_up_detection
-        pip_install -e "$root[test,pretrain,docs]"
+        pip_install -e "$root[test,pretrain,sd,docs]"
         ;;
 esac
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mmdiff.models import GuidedDiffusionBackbone
+from mmdiff.models import backbone_of
 from mmdiff.utils import keep_freed_memory
 
 from .images import AnyImage, centre_square, read_image, single_images, to_tensor
 
 
 class FeatureExtractor:
-    """Features of a pretrained diffusion U-Net, for images in any form.
+    """Features of a pretrained diffusion model of any family, for images in any form.
 
     .. code-block:: python
 
@@ -24,29 +24,35 @@ class FeatureExtractor:
         )
         maps = extractor('photos/cat.jpg')
         maps[150, 24]  # of shape (1, 1024, 16, 16)
+        FeatureExtractor('sd-1', 'stable-diffusion-v1-5', blocks=16, timestep=100)
+        FeatureExtractor('dit-xl-2', 'DiT-XL-2-256x256.pt', vae='sd-vae-ft-ema', blocks=14)
 
     Args:
-        arch (str | dict): Name or fields of the architecture, see
-            :data:`mmdiff.diffusion.ARCHITECTURES`.
-        checkpoint (str, optional): Path or URL of a guided-diffusion
-            checkpoint, or ``mmdiff://NAME`` for one that comes with mmdiff.
-            None leaves the weights random.
-        blocks (int | Sequence[int]): Numbers of blocks, from 1. Defaults to
-            24, the paper's.
+        arch (str | dict): Name of an architecture of any family, see
+            ``docs/backbones.md``, or its fields.
+        checkpoint (str, optional): What the family's backbone takes: path or
+            URL of a file, ``mmdiff://NAME`` for one that comes with mmdiff,
+            for Stable Diffusion also a folder or ``hf://...``. None leaves
+            the weights random.
+        vae (str, optional): File or folder of the autoencoder, which
+            diffusion transformers need. Defaults to None.
+        blocks (int | Sequence[int], optional): Numbers of blocks, from 1.
+            Defaults to None: the default of the family's backbone, such as
+            24, the paper's, for guided diffusion.
         timestep (int | Sequence[int]): One or more timesteps, 0 to 999.
             Defaults to 150, the paper's for classification (section 4.1).
         size (int | str): Images are cut to the square in their middle and
             resized to so many pixels. ``'trained'`` is the size at which the
-            U-Net was trained, ``'original'`` leaves images as they are.
+            model was trained, ``'original'`` leaves images as they are.
             Defaults to ``'trained'``.
         device (str | torch.device, optional): Defaults to None: the GPU if
             there is one. On a CPU, the process keeps its memory from then on
             (:func:`mmdiff.utils.keep_freed_memory`).
-        **kwargs: Further arguments of :class:`GuidedDiffusionBackbone`, such
-            as ``ensemble_size`` or ``eval_noise``.
+        **kwargs: Further arguments of the family's backbone, such as
+            ``ensemble_size`` or ``eval_noise``.
 
     Attributes:
-        backbone (GuidedDiffusionBackbone): The model, frozen.
+        backbone (DiffusionBackbone): The model, frozen.
 
     Raises:
         FileNotFoundError: If there is no such checkpoint.
@@ -60,7 +66,8 @@ class FeatureExtractor:
         arch: str | dict,
         checkpoint: str | PathLike | None,
         *,
-        blocks: int | Sequence[int] = 24,
+        vae: str | PathLike | None = None,
+        blocks: int | Sequence[int] | None = None,
         timestep: int | Sequence[int] = 150,
         size: int | str = 'trained',
         device: str | torch.device | None = None,
@@ -73,16 +80,17 @@ class FeatureExtractor:
         init_cfg = None
         if checkpoint is not None:
             init_cfg = dict(type='Pretrained', checkpoint=str(checkpoint))
+            if vae is not None:
+                init_cfg['vae'] = str(vae)
+        elif vae is not None:
+            raise ValueError(f'vae={vae!r} given, but checkpoint=None leaves the weights random')
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         if self.device.type == 'cpu':
             keep_freed_memory()
-        self.backbone = GuidedDiffusionBackbone(
-            arch=arch,
-            blocks=blocks,
-            timestep=timestep,
-            frozen='all',
-            init_cfg=init_cfg,
-            **kwargs,
+        if blocks is not None:
+            kwargs['blocks'] = blocks
+        self.backbone = backbone_of(arch)(
+            arch=arch, timestep=timestep, frozen='all', init_cfg=init_cfg, **kwargs
         )
         self.backbone.init_weights()
         self.backbone.to(self.device).eval()

@@ -113,7 +113,7 @@ def split_settings(cfg: Config, split: str) -> tuple[dict, ConfigDict, float]:
         ValueError: If the features are not the same at every epoch.
     """
     backbone = cfg.model.backbone
-    if backbone.type.split('.')[-1] == 'DifFeedBackbone':
+    if backbone.type.endswith('DifFeedBackbone'):
         raise ValueError('a feature cache cannot hold the features of DifFeed: it is trained')
     if backbone.get('eval_noise', 'fixed') == 'random':
         raise ValueError("a feature cache needs model.backbone.eval_noise of 'fixed' or 'none'")

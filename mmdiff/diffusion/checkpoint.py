@@ -5,12 +5,14 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .denoiser import Denoiser
+from .parts import require_sd
 
 # What a file holds, by a key that tells. The first that is there counts.
 MARKS = {
@@ -83,8 +85,9 @@ def read_checkpoint(
 
     Args:
         path (str | PathLike): A state dict saved by ``torch.save``, as the
-            published checkpoints are, or a dict that holds one under
-            ``'state_dict'``, as MMEngine writes.
+            published checkpoints are; a dict that holds one under
+            ``'state_dict'``, as MMEngine and Lightning write, or ``'ema'``,
+            as DiT's training does; or a ``.safetensors`` file.
         prefix (str): Keep the keys below this prefix, without it, e.g.
             ``'backbone.unet.'`` in a segmentor's checkpoint. Defaults to ''.
         allowed (Sequence[Callable | tuple[Callable, str]]): As of
@@ -98,9 +101,13 @@ def read_checkpoint(
         CheckpointError: If the file is truncated, is not a PyTorch file,
             holds more than weights, or has no key below ``prefix``.
     """
-    content = load_safely(path, mmap=zipfile.is_zipfile(path), allowed=allowed)
-    if isinstance(content, Mapping) and isinstance(content.get('state_dict'), Mapping):
-        content = content['state_dict']
+    if Path(path).suffix == '.safetensors':
+        content = _load_safetensors(path)
+    else:
+        content = load_safely(path, mmap=zipfile.is_zipfile(path), allowed=allowed)
+    for name in ('state_dict', 'ema'):
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
     if not isinstance(content, Mapping) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
@@ -114,6 +121,16 @@ def read_checkpoint(
             f'{path} has no key that starts with prefix={prefix!r}; it has {_some(content)}'
         )
     return kept
+
+
+def _load_safetensors(path: str | PathLike) -> dict[str, Tensor]:
+    safetensors = require_sd('safetensors.torch')
+    try:
+        return safetensors.load_file(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'checkpoint file {path} does not exist') from None
+    except require_sd('safetensors').SafetensorError as error:
+        raise CheckpointError(f'{path} is truncated, or is no safetensors file: {error}') from None
 
 
 def check_fit(
@@ -152,9 +169,7 @@ def check_fit(
         )
 
 
-def load_weights(
-    network: Denoiser, state_dict: Mapping[str, Tensor], source: str
-) -> list[str]:
+def load_weights(network: Denoiser, state_dict: Mapping[str, Tensor], source: str) -> list[str]:
     """Copy a state dict into a network, of which later blocks may be missing.
 
     Args:

@@ -7,8 +7,8 @@ try:
 except ImportError as error:
     raise ImportError('drawing samples needs diffusers: pip install -e .[pretrain]') from error
 
-from .schedule import NUM_TIMESTEPS, betas
 from .adm import UNet
+from .schedule import NUM_TIMESTEPS, betas
 
 SAMPLERS = ('ddim', 'ddpm')
 

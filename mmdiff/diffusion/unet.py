@@ -89,7 +89,6 @@ class UNetDenoiser(Denoiser):
         return self._walk(self._start(x_t, timesteps, condition), last, deepest, blocks)
 
     def _start(self, x_t: Tensor, timesteps: Tensor, condition: Tensor | None) -> Activation:
-        x_t = x_t.contiguous(memory_format=torch.channels_last)
         return Activation(0, x_t, self.context(timesteps, condition, len(x_t)))
 
     @abstractmethod

@@ -1,5 +1,23 @@
-from .backbones import DifFeedBackbone, GuidedDiffusionBackbone
+from .backbones import (
+    DifFeedBackbone,
+    DiffusionTransformerBackbone,
+    GuidedDiffusionBackbone,
+    GuidedDiffusionEncoderBackbone,
+    StableDiffusionBackbone,
+    StableDiffusionDifFeedBackbone,
+    backbone_of,
+)
 from .denoising_model import DenoisingModel
 from .necks import FeatureAdapter
 
-__all__ = ['DenoisingModel', 'DifFeedBackbone', 'FeatureAdapter', 'GuidedDiffusionBackbone']
+__all__ = [
+    'DenoisingModel',
+    'DifFeedBackbone',
+    'DiffusionTransformerBackbone',
+    'FeatureAdapter',
+    'GuidedDiffusionBackbone',
+    'GuidedDiffusionEncoderBackbone',
+    'StableDiffusionBackbone',
+    'StableDiffusionDifFeedBackbone',
+    'backbone_of',
+]

@@ -1,5 +1,5 @@
 from .checks import check_bool, check_choice, check_int, check_ints, check_norm_cfg
-from .download import local_file
+from .download import local_file, local_folder
 from .memory import keep_freed_memory
 
 __all__ = [
@@ -10,4 +10,5 @@ __all__ = [
     'check_norm_cfg',
     'keep_freed_memory',
     'local_file',
+    'local_folder',
 ]

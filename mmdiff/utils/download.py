@@ -1,5 +1,6 @@
 """Checkpoints that are named by a URL, or come with mmdiff."""
 
+from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
@@ -7,6 +8,7 @@ from urllib.parse import urlparse
 import torch
 from filelock import FileLock
 
+HUB = 'hf://'
 SHIPPED = Path(__file__).parent.parent / 'checkpoints'
 
 
@@ -59,3 +61,39 @@ def local_file(path: str) -> str:
                     'name its path in place of the URL, or put it there'
                 ) from error
     return str(target)
+
+
+def local_folder(path: str, files: Sequence[str]) -> str:
+    """Path of a file or folder on this machine, downloaded first if it is on a hub.
+
+    Args:
+        path (str): As of :func:`local_file`, or ``hf://ORGANISATION/NAME``
+            for a repository of the Hugging Face hub, of which ``@REVISION``
+            may follow.
+        files (Sequence[str]): Which files of a repository are wanted, as
+            patterns.
+
+    Returns:
+        str: The path.
+
+    Raises:
+        ImportError: If ``huggingface_hub`` is needed, and not installed.
+        ValueError: If a repository's name is not one.
+        ConnectionError: If the download fails.
+        OSError: As :func:`local_file`.
+    """
+    if not path.startswith(HUB):
+        return local_file(path)
+    name, _, revision = path.removeprefix(HUB).partition('@')
+    if len([part for part in name.split('/') if part]) != 2:
+        raise ValueError(f'checkpoint must be {HUB}ORGANISATION/NAME, got {path}')
+    # What wants such a folder needs diffusers, which brings it.
+    from huggingface_hub import snapshot_download
+
+    try:
+        return snapshot_download(name, revision=revision or None, allow_patterns=list(files))
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f'could not download {path}: {error}. Where you have the files, name their folder in '
+            'place of it'
+        ) from error

@@ -1,6 +1,7 @@
 """An image noised to several timesteps, and the features of blocks as colours (paper, figure 2).
 
-The colours are the first three principal components of a block's features, over all timesteps.
+The colours are the first three principal components of a block's features, over all timesteps; of
+a latent diffusion model, the noised latents are shown in the same way.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from mmengine.device import get_device
 
-from mmdiff.models import GuidedDiffusionBackbone
+from mmdiff.models import backbone_of
 from mmdiff.visualization import draw_feature_sheet, pca_rgb
 
 
@@ -18,12 +19,13 @@ def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('arch', help='name of the architecture, e.g. adm-64-small')
-    parser.add_argument('checkpoint', help="path or URL of a state dict, or 'random'")
+    parser.add_argument('arch', help='name of the architecture of any family, e.g. adm-64-small')
+    parser.add_argument('checkpoint', help="path or URL of the weights, or 'random'")
     parser.add_argument('image', help='image file, cropped to a square and resized')
     parser.add_argument('out', help='PNG file to write')
     parser.add_argument('--timesteps', type=int, nargs='+', default=[1, 50, 100, 200, 300, 500])
     parser.add_argument('--blocks', type=int, nargs='+', required=True)
+    parser.add_argument('--vae', help='autoencoder of a diffusion transformer, a file or folder')
     return parser.parse_args()
 
 
@@ -41,17 +43,23 @@ def main():
     init_cfg = None
     if args.checkpoint != 'random':
         init_cfg = dict(type='Pretrained', checkpoint=args.checkpoint)
+        if args.vae:
+            init_cfg['vae'] = args.vae
     torch.manual_seed(0)
-    backbone = GuidedDiffusionBackbone(
+    backbone = backbone_of(args.arch)(
         args.arch, timestep=args.timesteps, blocks=args.blocks, init_cfg=init_cfg
     )
     backbone.init_weights()
     backbone = backbone.to(get_device()).eval()
     image = load_square(args.image, backbone.arch.image_size)
-    x_0 = torch.from_numpy(image / 127.5 - 1).float().permute(2, 0, 1)[None].to(get_device())
+    images = torch.from_numpy(image / 127.5 - 1).float().permute(2, 0, 1)[None].to(get_device())
+    x_0 = backbone.encode(images)
     noised = [backbone.noised(x_0, t)[0].cpu() for t in args.timesteps]
-    rows = [[((x + 1) / 2).clamp(0, 1).permute(1, 2, 0).numpy() for x in noised]]
-    for maps in zip(*backbone(x_0), strict=True):
+    if backbone.arch.input.space == 'pixels':
+        rows = [[((x + 1) / 2).clamp(0, 1).permute(1, 2, 0).numpy() for x in noised]]
+    else:
+        rows = [pca_rgb(noised)]
+    for maps in zip(*backbone(images), strict=True):
         rows.append(pca_rgb([feature[0] for feature in maps]))
     titles = [f't={t}' for t in args.timesteps]
     draw_feature_sheet(

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..embedding import sinusoids
-from ..unet import UNetDenoiser
+from ..unet import Activation, UNetDenoiser
 from .arch import Architecture, Block
 from .conv import Conv2d
 from .norm import GroupNorm32
@@ -236,6 +236,9 @@ class UNet(UNetDenoiser):
             )
         (h,) = self.features(x_t, timesteps, (self.last_block,), labels)
         return self.out(h)
+
+    def _start(self, x_t: Tensor, timesteps: Tensor, labels: Tensor | None) -> Activation:
+        return super()._start(x_t.contiguous(memory_format=torch.channels_last), timesteps, labels)
 
     def context(
         self, timesteps: Tensor, labels: Tensor | None, batch_size: int

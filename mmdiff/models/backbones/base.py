@@ -255,7 +255,7 @@ class DiffusionBackbone(BaseModule):
         self.load_network(read_checkpoint(local_file(checkpoint), prefix), checkpoint)
 
     def load_network(self, state_dict: dict[str, Tensor], source: str) -> None:
-        """Fill the network, and log what of its weights it has no place for.
+        """Fill the network, and log what it has no place for.
 
         Args:
             state_dict (dict[str, Tensor]): Weights of the whole network.
@@ -264,7 +264,16 @@ class DiffusionBackbone(BaseModule):
         Raises:
             CheckpointError: If they do not fit.
         """
-        left_out = load_weights(self.network, state_dict, source)
+        self.log_loaded(source, load_weights(self.network, state_dict, source))
+
+    def log_loaded(self, source: str, left_out: Sequence[str]) -> None:
+        """Log that the network was loaded, and what it has no place for.
+
+        Args:
+            source (str): Where it came from.
+            left_out (Sequence[str]): Names of weights of blocks that are not
+                built.
+        """
         message = f'Loaded the {self.network_name} from {source}.'.replace('unet', 'U-Net')
         if left_out:
             modules = dict.fromkeys('.'.join(key.split('.')[:2]) for key in left_out)

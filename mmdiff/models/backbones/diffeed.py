@@ -13,6 +13,7 @@ from mmdiff.utils import check_norm_cfg
 from .base import DiffusionBackbone
 from .feedback import FeedbackNetwork, feedback_targets
 from .guided_diffusion import GuidedDiffusionBackbone
+from .stable_diffusion import StableDiffusionBackbone
 
 
 class DifFeedMixin(DiffusionBackbone):
@@ -112,6 +113,25 @@ class DifFeedBackbone(DifFeedMixin, GuidedDiffusionBackbone):
 
     def __init__(self, arch: str | dict | DenoiserArchitecture = 'adm-256-uncond', **kwargs):
         super().__init__(arch, **kwargs)
+
+
+@MODELS.register_module()
+class StableDiffusionDifFeedBackbone(DifFeedMixin, StableDiffusionBackbone):
+    """DifFeed on Stable Diffusion's U-Net.
+
+    The strategies' blocks are counted as everywhere: of the published models,
+    ``'bottleneck'`` feeds {15: 11, 18: 8, 21: 5, 24: 2}. Arguments are those of
+    :class:`DifFeedMixin` and :class:`StableDiffusionBackbone`.
+    """
+
+    def __init__(
+        self,
+        arch: str | dict | DenoiserArchitecture = 'sd-1',
+        timestep: int = 90,
+        blocks: int | Sequence[int] = (16,),
+        **kwargs,
+    ):
+        super().__init__(arch, timestep, blocks, **kwargs)
 
 
 @contextmanager

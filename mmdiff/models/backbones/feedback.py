@@ -12,7 +12,9 @@ STRATEGIES = ('bottleneck', 'all', 'windowed', 'multi-scale')
 
 
 def feedback_targets(
-    arch: DenoiserArchitecture, feedback: str | Mapping[int, int], multi_scale_target: int | None = None
+    arch: DenoiserArchitecture,
+    feedback: str | Mapping[int, int],
+    multi_scale_target: int | None = None,
 ) -> dict[int, int]:
     """The encoder block that each chosen decoder block feeds.
 

@@ -1,0 +1,17 @@
+from .arch import (
+    ARCHITECTURES,
+    StableDiffusionArchitecture,
+    get_stable_diffusion_architecture,
+)
+from .checkpoint import open_checkpoint
+from .text import read_text
+from .unet import StableDiffusionUNet
+
+__all__ = [
+    'ARCHITECTURES',
+    'StableDiffusionArchitecture',
+    'StableDiffusionUNet',
+    'get_stable_diffusion_architecture',
+    'open_checkpoint',
+    'read_text',
+]
