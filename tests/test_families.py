@@ -322,7 +322,7 @@ def test_family_of_an_architecture(arch, expected):
 def test_unknown_family():
     with pytest.raises(ValueError, match=r"arch='resnet' is unknown.*adm-64.*sd-1.*dit-xl-2"):
         backbone_of('resnet')
-    with pytest.raises(ValueError, match=r'is unknown; known are Architecture has image_size'):
+    with pytest.raises(ValueError, match=r"unknown fields \['width'\]; known are image_size"):
         backbone_of(dict(width=3))
 
 

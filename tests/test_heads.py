@@ -7,8 +7,16 @@ from mmengine.registry import MODELS, init_default_scope
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from mmdiff.classification import AttentionHead, CNNHead, DifFormerHead, LinearHead, MLPHead
-from mmdiff.diffusion import ARCHITECTURES, UNet
+from mmdiff.classification import (
+    AttentionHead,
+    CNNHead,
+    DifFormerHead,
+    GuidedDiffusionClassifierHead,
+    LinearHead,
+    MLPHead,
+)
+from mmdiff.diffusion import ARCHITECTURES, CheckpointError, UNet
+from mmdiff.diffusion.adm import EncoderUNet, get_encoder_architecture
 from mmdiff.models import DifFeedBackbone
 
 B24 = dict(in_channels=1024, feature_size=16)
@@ -151,7 +159,64 @@ def test_difformer_by_hand(num_timesteps):
         torch.testing.assert_close(head(feats[0]), expected, rtol=1e-4, atol=1e-4)
 
 
+CLASSIFIER = dict(
+    image_size=16, model_channels=32, channel_mult=(1, 2), num_res_blocks=1,
+    attention_resolutions=(), num_head_channels=16,
+)  # fmt: skip
+
+
+def pretrained(path, **kwargs):
+    init_cfg = dict(type='Pretrained', checkpoint=str(path))
+    return GuidedDiffusionClassifierHead(3, CLASSIFIER, init_cfg=init_cfg, **kwargs)
+
+
+def test_head_of_a_published_classifier(tmp_path):
+    encoder = EncoderUNet(get_encoder_architecture(CLASSIFIER | dict(num_outputs=3))).eval()
+    path = tmp_path / 'classifier.pt'
+    torch.save(encoder.state_dict(), path)
+    head = pretrained(path, loss=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0, 3.0]))
+    assert {key.split('.')[0] for key, _ in head.named_parameters()} == {'out'}
+    head.init_weights()
+    x, t = torch.randn(2, 3, 16, 16), torch.tensor([90])
+    with torch.no_grad():
+        assert torch.equal(head(encoder.features(x, t, (2, 5))), encoder(x, t))
+    # As MMPretrain's, which does not load again either.
+    torch.save({}, path)
+    head.init_weights()
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda w: w.pop('out.2.c_proj.weight'), r'hold a .* classifier: it has no out\.2\.c_proj'),
+        (lambda w: w.pop('out.0.bias'), r'head with num_classes=3; missing: out\.0\.bias'),
+        (lambda w: w.update({'out.3.bias': torch.zeros(1)}), r'unexpected: out\.3\.bias'),
+        (
+            lambda w: w.update({'out.2.c_proj.bias': torch.zeros(5)}),
+            r'out\.2\.c_proj\.bias \(checkpoint \(5,\), head with num_classes=3 \(3,\)',
+        ),
+        (lambda w: w['out.0.bias'].fill_(torch.nan), r'NaN or infinite weights: out\.0\.bias'),
+    ],
+)
+def test_checkpoints_that_do_not_fit_the_head(change, message, tmp_path):
+    weights = {f'out.{key}': v for key, v in pretrained('').out.state_dict().items()}
+    change(weights)
+    path = tmp_path / 'classifier.pt'
+    torch.save(weights, path)
+    with pytest.raises(CheckpointError, match=message):
+        pretrained(path).init_weights()
+
+
 HEADS = {
+    'GuidedDiffusionClassifierHead': dict(
+        arch=dict(
+            image_size=8,
+            model_channels=8,
+            channel_mult=(4,),
+            attention_resolutions=(),
+            num_head_channels=8,
+        )
+    ),
     'LinearHead': dict(in_channels=8),
     'MLPHead': dict(in_channels=8, hidden_channels=(16,)),
     'CNNHead': dict(in_channels=8, channels=(16, 16)),
@@ -168,7 +233,8 @@ def test_loss_and_prediction_in_a_classifier(name):
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
     head = MODELS.build(dict(type=f'mmdiff.{name}', num_classes=3, **HEADS[name]))
-    maps = (torch.randn(4, 8, 8, 8),)
+    channels = 32 if name == 'GuidedDiffusionClassifierHead' else 8
+    maps = (torch.randn(4, channels, 8, 8),)
     feats = (maps, maps) if name == 'DifFormerHead' else maps
     samples = [DataSample().set_gt_label(i % 3) for i in range(4)]
     optimizer = torch.optim.Adam(head.parameters(), lr=1e-2)
@@ -195,6 +261,24 @@ def test_loss_and_prediction_in_a_classifier(name):
         (
             lambda: LinearHead(3, 8)([(torch.zeros(1, 8, 2, 2),)]),
             'got 1 timesteps, as a sequence; give the backbone one block, and an int',
+        ),
+        (
+            lambda: GuidedDiffusionClassifierHead(3)([(torch.zeros(1, 512, 8, 8),)] * 2),
+            'takes maps of one timestep, got 2 timesteps',
+        ),
+        (
+            lambda: GuidedDiffusionClassifierHead(3)([torch.zeros(1, 256, 8, 8)]),
+            'has 256 channels, but the middle block of arch has 512; let block 19 be the last',
+        ),
+        (
+            lambda: GuidedDiffusionClassifierHead(3)([torch.zeros(1, 512, 8, 7)]),
+            'pools maps of 8x8, .* got 8x7',
+        ),
+        (lambda: GuidedDiffusionClassifierHead(0), 'num_classes must be an int of at least 1'),
+        (lambda: GuidedDiffusionClassifierHead(3, 'adm-256'), 'known are adm-64-classifier'),
+        (
+            lambda: GuidedDiffusionClassifierHead(3, init_cfg=dict(type='Normal')),
+            r"init_cfg must be dict\(type='Pretrained', checkpoint=...\), got",
         ),
         (lambda: DifFormerHead(3, (8, 8), (4,)), 'must name the same blocks'),
         (lambda: DifFormerHead(3, (8,), (4,), project=False), 'needs in_channels of embed_dims'),

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from guided_diffusion.script_util import create_gaussian_diffusion
 from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
+from test_diffusion_encoder import guided_diffusion_encoder
 from test_tools import schedule
+
+from mmdiff.diffusion.adm import get_encoder_architecture
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +68,66 @@ def test_command_lines(classified_scenes, tmp_path, run):
     run('python', 'tools/image_demo.py', image, config, checkpoint, '--out-dir', tmp_path / 'demo')
     drawn = Image.open(tmp_path / f'demo/vis/{image.stem}.png')
     assert drawn.size == (480, 480)
+
+
+def test_published_classifier_is_scored_without_training(classified_scenes, root, tmp_path, run):
+    """As guided-diffusion's own model scores the images."""
+    config = 'configs/u-net-encoder_digit-scenes.py'
+    model = guided_diffusion_encoder(
+        get_encoder_architecture(Config.fromfile(root / config).model.backbone.arch)
+    )
+    # Random weights see one class alone but for this.
+    model.out[2].c_proj.weight.data *= 30
+    weights = tmp_path / 'classifier.pt'
+    torch.save(model.state_dict(), weights)
+
+    diffusion = create_gaussian_diffusion()
+    paths = sorted((classified_scenes / 'test').rglob('*.jpg'))
+    classes = sorted({path.parent.name for path in paths})
+    ranks, first = [], set()
+    for path in paths:
+        x_0 = torch.tensor(np.array(Image.open(path).convert('RGB'))).permute(2, 0, 1)[None]
+        t = torch.tensor([90])
+        x_t = diffusion.q_sample(x_0 / 127.5 - 1, t, noise=torch.zeros(x_0.shape))
+        with torch.no_grad():
+            order = model(x_t, t)[0].argsort(descending=True).tolist()
+        ranks.append(order.index(classes.index(path.parent.name)))
+        first.add(order[0])
+    assert len(ranks) == 80
+    assert len(first) > 3
+    expected = [100 * np.mean([rank < k for rank in ranks]) for k in (1, 2, 5)]
+
+    data = f'test_dataloader.dataset.data_root={classified_scenes}'
+    options = [data, 'test_evaluator.topk=(1,2,5)']
+    options += ['model.backbone.timestep=90', 'model.backbone.eval_noise=none']
+    init_cfg = [
+        f'model.{part}.init_cfg.{setting}'
+        for part in ('backbone', 'head')
+        for setting in ('type=Pretrained', f'checkpoint={weights}')
+    ]
+    test = (config, '--work-dir', tmp_path / 'run')
+    printed = run('python', 'tools/test.py', *test, '--cfg-options', *options, *init_cfg)
+    for k, accuracy in zip((1, 2, 5), expected, strict=True):
+        assert f'accuracy/top{k}: {accuracy:.4f}' in printed
+    distributed = run(
+        'bash', 'tools/dist_test.sh', config, 2, '--work-dir', tmp_path / 'distributed',
+        '--cfg-options', *options, *init_cfg,
+    )  # fmt: skip
+    assert f'accuracy/top1: {expected[0]:.4f}' in distributed
+
+    for settings, message in (
+        ([], 'checkpoint: none given, and model.backbone, model.head would have random weights'),
+        (init_cfg[:2], 'checkpoint: none given, and model.head would have random weights'),
+        (
+            [*init_cfg[:3], 'model.head.init_cfg.checkpoint=no.pt'],
+            'init_cfg: checkpoint file no.pt does not exist',
+        ),
+    ):
+        printed = run(
+            'python', 'tools/test.py', *test, '--cfg-options', data, *settings, fails=True
+        )
+        assert message in printed
+        assert 'Traceback' not in printed
 
 
 def test_few_labels_from_the_list_to_the_test(tmp_path, run):

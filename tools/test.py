@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmdiff.diffusion import CheckpointError
 from mmdiff.engine import leave_cpu_distributed
 from mmdiff.engine.cli import (
     add_run_arguments,
@@ -19,9 +21,15 @@ def parse_args():
     parser = argparse.ArgumentParser(description='Test a model.')
     # A folder of its own, as MMEngine writes the config there, and the training's is there.
     add_run_arguments(parser, work_dir='work_dirs/CONFIG_NAME/test')
-    parser.add_argument('checkpoint', help='checkpoint file that tools/train.py wrote')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='checkpoint file that tools/train.py wrote (default: load_from of the config, or '
+        'else the weights that init_cfg names, where it does for the whole model)',
+    )
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
-    return parser.parse_args()
+    # Otherwise the checkpoint could not come after an option.
+    return parser.parse_intermixed_args()
 
 
 def show_predictions(cfg, folder):
@@ -38,18 +46,50 @@ def show_predictions(cfg, folder):
         cfg.visualizer.save_dir = folder
 
 
+def is_pretrained(module):
+    """Whether init_cfg names weights for all that a module has, in one or in parts."""
+    init_cfg = getattr(module, 'init_cfg', None) or []
+    settings = [init_cfg] if isinstance(init_cfg, dict) else init_cfg
+    if any(setting['type'] == 'Pretrained' for setting in settings):
+        return True
+    own = next(module.parameters(recurse=False), None)
+    return own is None and all(map(is_pretrained, module.children()))
+
+
+def load_pretrained(model):
+    """Let each part of the model load the weights that its init_cfg names."""
+    if is_model_wrapper(model):
+        model = model.module
+    if not is_pretrained(model):
+        parts = [f'model.{n}' for n, part in model.named_children() if not is_pretrained(part)]
+        raise SystemExit(
+            f'checkpoint: none given, and {", ".join(parts) or "model"} would have random weights: '
+            "no init_cfg=dict(type='Pretrained', checkpoint=...) names others. Give the checkpoint "
+            'that tools/train.py wrote'
+        )
+    try:
+        model.init_weights()
+    except (CheckpointError, OSError, ValueError) as error:
+        raise SystemExit(f'init_cfg: {error}') from None
+
+
 def main():
     args = parse_args()
     cfg = load_run_config(args)
     check_data(cfg, 'test')
-    cfg.load_from, state_dict = open_checkpoint(args.checkpoint)
+    checkpoint = args.checkpoint or cfg.get('load_from')
+    if checkpoint:
+        cfg.load_from, state_dict = open_checkpoint(checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show_dir:
         # MMDetection would take a relative path as one below the work dir.
         show_predictions(cfg, str(Path(args.show_dir).absolute()))
     runner = Runner.from_cfg(cfg)
-    check_checkpoint(runner.model, state_dict, cfg.load_from)
+    if checkpoint:
+        check_checkpoint(runner.model, state_dict, cfg.load_from)
+    else:
+        load_pretrained(runner.model)
     runner.test()
     leave_cpu_distributed()
 

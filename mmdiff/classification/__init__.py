@@ -11,7 +11,14 @@ from .datasets import (
 )
 from .feature_cache import CachedFeatureClassifier, CachedFeatures, use_feature_cache
 from .feature_store import FeatureStore, FeatureStoreError
-from .heads import AttentionHead, CNNHead, DifFormerHead, LinearHead, MLPHead
+from .heads import (
+    AttentionHead,
+    CNNHead,
+    DifFormerHead,
+    GuidedDiffusionClassifierHead,
+    LinearHead,
+    MLPHead,
+)
 
 __all__ = [
     'CUB',
@@ -25,6 +32,7 @@ __all__ = [
     'FeatureStore',
     'FeatureStoreError',
     'Flowers102',
+    'GuidedDiffusionClassifierHead',
     'ImageNet',
     'ImageNet50',
     'LinearHead',

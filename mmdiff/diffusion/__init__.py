@@ -1,6 +1,7 @@
-from .adm import ARCHITECTURES, Architecture, UNet, get_architecture
+from .adm import ARCHITECTURES, Architecture, UNet
 from .checkpoint import CheckpointError, check_fit, load_safely, load_weights, read_checkpoint
 from .denoiser import Block, Denoiser, DenoiserArchitecture, ModelInput
+from .families import get_architecture
 from .losses import simple_loss, variational_bound
 from .schedule import (
     NUM_TIMESTEPS,

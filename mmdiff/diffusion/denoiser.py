@@ -1,7 +1,7 @@
 """What every denoiser answers: its blocks, its input, its noise process, and features of blocks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
@@ -202,6 +202,7 @@ class Denoiser(nn.Module, ABC):
             for more time. Defaults to False.
 
     Attributes:
+        blocks (Callable): Gives the blocks that are built, first to last.
         marks (tuple[str, ...]): Keys by which a state dict of its family is
             known, the family's own first, of
             :data:`mmdiff.diffusion.checkpoint.MARKS`.
@@ -212,6 +213,8 @@ class Denoiser(nn.Module, ABC):
     """
 
     marks: tuple[str, ...]
+    # No method: in some families, released weights have this name too.
+    blocks: Callable[[], Iterator[nn.Module]]
 
     def __init__(
         self,
@@ -250,10 +253,6 @@ class Denoiser(nn.Module, ABC):
             tuple[Tensor, ...]: A map of shape (N, C_b, H_b, W_b) for each of
             ``blocks``, in their order.
         """
-
-    @abstractmethod
-    def blocks(self) -> Iterator[nn.Module]:
-        """The blocks that are built, first to last."""
 
     @abstractmethod
     def embeddings(self) -> Iterator[nn.Module]:

@@ -17,6 +17,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmdiff.diffusion import CheckpointError, check_fit
 from mmdiff.diffusion.adm import BlockLayers
+from mmdiff.diffusion.dit import TransformerBlock
 from mmdiff.engine.hooks.safe_checkpoint import PARTIAL
 from mmdiff.registry import STRATEGIES
 
@@ -25,11 +26,12 @@ MIN_LAYER_WEIGHTS = 1_000_000
 
 
 def find_units(model: nn.Module) -> list[nn.Module]:
-    """FSDP's units in a model: each block of the U-Net, and each large layer elsewhere.
+    """FSDP's units in a model: each block of a denoiser, and each large layer elsewhere.
 
     Only what is called as a module can be one. MMSegmentation calls ``loss``
     of a head, not the head, and attention layers read the weights of their
-    projections.
+    projections. Of Stable Diffusion, blocks are no modules of diffusers', so
+    that its large layers are units.
 
     Args:
         model (nn.Module): A model that is not yet wrapped.
@@ -37,7 +39,7 @@ def find_units(model: nn.Module) -> list[nn.Module]:
     Returns:
         list[nn.Module]: Modules in it, none within another.
     """
-    if isinstance(model, BlockLayers):
+    if isinstance(model, BlockLayers | TransformerBlock):
         return [model]
     if type(model) in (nn.Conv2d, nn.Linear):
         return [model] if model.weight.numel() >= MIN_LAYER_WEIGHTS else []

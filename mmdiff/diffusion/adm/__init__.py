@@ -3,6 +3,7 @@ from .encoder import (
     ENCODER_ARCHITECTURES,
     EncoderArchitecture,
     EncoderUNet,
+    classifier_output,
     get_encoder_architecture,
 )
 from .unet import BlockLayers, UNet
@@ -15,6 +16,7 @@ __all__ = [
     'EncoderArchitecture',
     'EncoderUNet',
     'UNet',
+    'classifier_output',
     'get_architecture',
     'get_encoder_architecture',
 ]

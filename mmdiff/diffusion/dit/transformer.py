@@ -136,7 +136,7 @@ class FinalLayer(Modulation):
 
 
 class BlockList(nn.ModuleList):
-    """The blocks under their released name, which is also that of :meth:`Denoiser.blocks`.
+    """The blocks under their released name, which is also that of what :class:`Denoiser` calls.
 
     Args:
         modules (Sequence[nn.Module]): The blocks, and what is built of the
@@ -240,12 +240,6 @@ class DiffusionTransformer(Denoiser):
                 nn.init.zeros_(module.adaLN_modulation[1].weight)
             if isinstance(module, FinalLayer):
                 nn.init.zeros_(module.linear.weight)
-
-    # A property, for torch to find the module by its name; called, it gives the blocks.
-    @property
-    def blocks(self) -> BlockList:
-        """The blocks that are built, first to last."""
-        return self._modules['blocks']
 
     def embeddings(self) -> Iterator[nn.Module]:
         """What embeds patches, timesteps and classes."""

@@ -1,0 +1,13 @@
+# ImageNet-1k at 512x512: centre crop and flip.
+_base_ = './in1k.py'
+test_pipeline = [
+    # Pillow refuses a truncated file, which OpenCV fills up in silence.
+    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='ResizeEdge', scale=512, edge='short', backend='pillow', interpolation='bicubic'),
+    dict(type='CenterCrop', crop_size=512),
+    dict(type='PackInputs'),
+]
+train_pipeline = [*test_pipeline[:-1], dict(type='RandomFlip', prob=0.5), test_pipeline[-1]]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
