@@ -1,8 +1,9 @@
 """Train a segmentor for some steps on one fixed batch, alone or as several processes.
 
-Usage: [python | torchrun --nproc_per_node=2] data_parallel_losses.py CONFIG FROZEN
+Usage: [python | torchrun --nproc_per_node=2] data_parallel_losses.py CONFIG [KEY=VALUE ...]
 
-Each process takes its part of the batch. Prints the mean losses and the sum of all weights.
+Keys are arguments of the backbone. Each process takes its part of the batch. Prints the mean losses
+and the sum of all weights.
 """
 
 import sys
@@ -21,10 +22,12 @@ ROOT = Path(__file__).parent.parent
 BATCH_SIZE, STEPS = 4, 4
 
 
-def build(config, frozen):
+def build(config, settings):
     cfg = Config.fromfile(ROOT / 'configs' / config)
     init_default_scope(cfg.default_scope)
-    cfg.model.backbone.update(frozen=frozen, noise='fixed')
+    cfg.model.backbone.update(settings)
+    if cfg.model.backbone.get('noise') != 'none':
+        cfg.model.backbone.noise = 'fixed'
     for head in (cfg.model.decode_head, cfg.model.auxiliary_head):
         # Batch norm and dropout differ between a whole batch and its parts.
         head.update(norm_cfg=dict(type='GN', num_groups=8), dropout_ratio=0.0)
@@ -49,12 +52,12 @@ def batch():
 
 
 def main():
-    config, frozen = sys.argv[1:]
+    config, *settings = sys.argv[1:]
     torch.set_num_threads(1)
     distributed = torch.distributed.is_torchelastic_launched()
     if distributed:
         torch.distributed.init_process_group('gloo')
-    model = build(config, frozen)
+    model = build(config, dict(setting.split('=') for setting in settings))
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
     wrapper = OptimWrapper(optimizer)
     model = MMDistributedDataParallel(model) if distributed else model

@@ -137,12 +137,20 @@ def test_cka_command(cache, tmp_path, run):
 
 
 @pytest.mark.slow
-def test_feature_pca(tmp_path, run):
+@pytest.mark.parametrize(
+    ('arch', 'blocks'),
+    [
+        ('adm-64-small', ('9', '12', '14')),
+        ('sd-64-small', ('5', '7', '9')),
+        ('dit-64-small', '123'),
+    ],
+)
+def test_feature_pca(arch, blocks, tmp_path, run):
     image = tmp_path / 'image.png'
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)).save(image)
     run(
-        'python', 'tools/analysis_tools/feature_pca.py', 'adm-64-small', 'random', image,
-        tmp_path / 'pca.png', '--timesteps', '1', '500', '--blocks', '9', '12', '14',
+        'python', 'tools/analysis_tools/feature_pca.py', arch, 'random', image,
+        tmp_path / 'pca.png', '--timesteps', '1', '500', '--blocks', *blocks,
     )  # fmt: skip
     # A row of noised inputs and one for each block: higher than wide.
     width, height = Image.open(tmp_path / 'pca.png').size

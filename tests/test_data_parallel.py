@@ -7,9 +7,18 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(('backbone', 'frozen'), [('gd', 'none'), ('diffeed', 'all')])
-def test_two_processes_equal_one(backbone, frozen, run):
-    command = ('tests/data_parallel_losses.py', f'upernet_{backbone}_digit-scenes.py', frozen)
+@pytest.mark.parametrize(
+    ('config', 'settings'),
+    [
+        ('upernet_gd', ('frozen=none',)),
+        ('upernet_diffeed', ('frozen=all',)),
+        ('stable-diffusion/upernet_sd-small', ()),
+        ('stable-diffusion/upernet_sd-small', ('frozen=all', 'text=learnable')),
+        ('dit/upernet_dit-small', ()),
+    ],
+)
+def test_two_processes_equal_one(config, settings, run):
+    command = ('tests/data_parallel_losses.py', f'{config}_digit-scenes.py', *settings)
     one = run('python', *command)
     two = run(
         'python', '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', *command

@@ -1,6 +1,7 @@
 """Every backbone x every ability that the backbones share."""
 
 import copy
+from argparse import Namespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from mmengine.registry import MODELS as ROOT
 from mmengine.registry import DefaultScope
 
 from mmdiff import models
+from mmdiff.apis import FeatureExtractor
 from mmdiff.diffusion import fixed_noise, q_sample
 from mmdiff.models import backbone_of
 
@@ -291,6 +293,38 @@ def test_loads_what_a_run_saved(family, tmp_path):
             assert torch.equal(model.state_dict()[key], value), key
 
 
+@pytest.mark.parametrize('content', ['weights', 'as DiT trains'])
+def test_loads_a_transformer_and_its_autoencoder(content, tmp_path):
+    import stable_diffusion_files as files
+
+    trained = backbone('dit')
+    whole = type(trained.network)(trained.arch)
+    whole.load_state_dict(whole.state_dict() | trained.network.state_dict())
+    weights, path = whole.state_dict(), tmp_path / 'dit.pt'
+    if content != 'weights':
+        weights = dict(ema=weights, model={}, args=Namespace(lr=1e-4), opt={'state': {}})
+    torch.save(weights, path)
+    vae = files.autoencoder()
+    vae.save_pretrained(tmp_path / 'vae')
+    init_cfg = dict(type='Pretrained', checkpoint=str(path), vae=str(tmp_path / 'vae'))
+    model = backbone('dit', seed=1, init_cfg=init_cfg, blocks=(2, 1))
+    model.init_weights()
+    for key, value in model.network.state_dict().items():
+        assert torch.equal(value, whole.state_dict()[key]), key
+    for key, value in model.vae.state_dict().items():
+        assert torch.equal(value, vae.state_dict()[key]), key
+
+
+def test_label_of_a_transformer():
+    labelled, null = backbone('dit', label=1).eval(), backbone('dit').eval()
+    with torch.no_grad():
+        assert not torch.allclose(labelled(images())[0], null(images())[0])
+    with pytest.raises(ValueError, match='label must be an int from 0 to 2, got 3'):
+        backbone('dit', label=3)
+    with pytest.raises(ValueError, match='tap must be one of modulated, raw'):
+        backbone('dit', tap='mlp')
+
+
 def test_learnable_text_alone_is_trained_where_the_network_is_frozen():
     model = backbone('stable diffusion, learnable text', frozen='all', noise='none').train()
     features = model(images())
@@ -299,6 +333,34 @@ def test_learnable_text_alone_is_trained_where_the_network_is_frozen():
     sum(f.square().mean() for f in features).backward()
     assert [n for n, p in model.named_parameters() if p.grad is not None] == ['text_tokens']
     assert model.text_tokens.grad.abs().max() > 0
+
+
+@with_several_timesteps
+def test_feature_extractor(family):
+    """Takes any family, and gives what its backbone does."""
+    settings = FAMILIES[family] | dict(timestep=(90, 300))
+    torch.manual_seed(0)
+    model = getattr(models, settings.pop('type'))(**settings).eval()
+    torch.manual_seed(0)
+    extractor = FeatureExtractor(checkpoint=None, **settings)
+    assert type(extractor.backbone) is type(model)
+    image = torch.rand(3, 64, 64)
+    features = extractor(image)
+    with torch.no_grad():
+        expected = model(2 * (image[None] * 255).round() / 255 - 1)
+    assert list(features) == [(t, b) for t in (90, 300) for b in model.blocks]
+    for t, maps in zip((90, 300), expected, strict=True):
+        same([features[t, b] for b in model.blocks], maps)
+
+
+def test_feature_extractor_names_the_autoencoder(tmp_path):
+    weights = dict.fromkeys(('checkpoint', 'vae'), tmp_path / 'file')
+    with pytest.raises(FileNotFoundError, match='file does not exist'):
+        FeatureExtractor(DIT, blocks=1, **weights, **VAE)
+    with pytest.raises(ValueError, match=r'init_cfg must name vae'):
+        FeatureExtractor(DIT, tmp_path / 'file', blocks=1, **VAE)
+    with pytest.raises(ValueError, match='checkpoint=None leaves the weights random'):
+        FeatureExtractor(DIT, None, vae='file', blocks=1, **VAE)
 
 
 @pytest.mark.parametrize(

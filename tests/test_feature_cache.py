@@ -457,3 +457,34 @@ def test_pooled_maps(root, classified_scenes, tmp_path, run):
     assert 'pool: has 4, asked for None' in run(*command, fails=True)
     printed = run(*command[:-1], tmp_path / 'other', '--pool=3', fails=True)
     assert 'a side that divides theirs, 16x16, got 3' in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'backbone',
+    [
+        dict(type='mmdiff.StableDiffusionBackbone', arch='sd-64-small', blocks=(9,)),
+        dict(type='mmdiff.DiffusionTransformerBackbone', arch='dit-64-small', blocks=(2,)),
+    ],
+    ids=['stable diffusion', 'diffusion transformer'],
+)
+def test_other_families(backbone, root, classified_scenes, tmp_path, run):
+    """Cached, trained on, and looked at: knn, probes and CKA."""
+    cfg = load_config(root / 'configs/linear_gd_digit-scenes.py')
+    cfg.model.backbone = ConfigDict(**backbone, timestep=10, vae_channels=(32, 32, 32, 32))
+    cfg.model.head.update(in_channels=128, pool_size=2)
+    shrink(cfg, classified_scenes)
+    cfg.dump(tmp_path / 'config.py')
+    cache = tmp_path / 'features'
+    run('python', 'tools/cache_features.py', tmp_path / 'config.py', cache)
+    through_backbone, _ = train(copy.deepcopy(cfg), tmp_path / 'images')
+    use_feature_cache(cfg, cache)
+    from_cache, _ = train(cfg, tmp_path / 'cached')
+    np.testing.assert_allclose(from_cache, through_backbone, rtol=1e-4)
+    assert 't=10' in run('python', 'tools/knn.py', cache, tmp_path / 'knn', '--k', '3')
+    tools = 'tools/analysis_tools'
+    assert 't=10' in run('python', f'{tools}/probe_grid.py', cache, tmp_path / 'probes')
+    run('python', f'{tools}/cka.py', cache, cache, tmp_path / 'cka', '--batch-size=8')
+    (_, (name, value)) = csv.reader((tmp_path / 'cka/cka.csv').open())
+    assert name == f't=10 b={backbone["blocks"][0]}'
+    assert float(value) == pytest.approx(1, abs=1e-3)

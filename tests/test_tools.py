@@ -164,6 +164,51 @@ def test_digit_scenes_from_training_to_pictures(root, digit_scenes, tmp_path, ru
     assert len(list((tmp_path / 'demo/vis').glob('*.jpg'))) == 8
 
 
+ENCODER = """
+_base_ = ['{base}']
+arch = dict(
+    image_size=64, model_channels=32, channel_mult=(1, 2, 4), num_res_blocks=1,
+    attention_resolutions=(16,), num_head_channels=32,
+)
+model = dict(
+    backbone=dict(
+        _delete_=True, type='mmdiff.GuidedDiffusionEncoderBackbone', arch=arch, blocks=(2, 4, 6, 7)
+    ),
+    neck=dict(in_channels=(32, 64, 128, 128), in_strides=(1, 2, 4, 4)),
+)
+"""
+
+
+@pytest.mark.parametrize(
+    'config',
+    ['stable-diffusion/upernet_sd-small', 'dit/upernet_dit-small', 'guided diffusion encoder'],
+)
+def test_other_families_train_resume_and_test(config, root, digit_scenes, tmp_path, run):
+    path = root / 'configs' / f'{config}_digit-scenes.py'
+    if not path.is_file():
+        path = tmp_path / 'own.py'
+        path.write_text(ENCODER.format(base=root / 'configs/upernet_gd_digit-scenes.py'))
+    options = [
+        f'{split}_dataloader.dataset.data_root={digit_scenes}' for split in ('train', 'val', 'test')
+    ]
+    train = ('python', 'tools/train.py', path, '--work-dir', tmp_path / 'run')
+    options += ['train_dataloader.batch_size=2', 'train_dataloader.num_workers=0']
+    options += ['train_dataloader.persistent_workers=False']
+    run(*train, '--cfg-options', *options, *schedule(2))
+    printed = run(*train, '--resume', '--cfg-options', *options, *schedule(4))
+    assert 'Iter(train) [1/4]' not in printed
+    assert 'Iter(train) [4/4]' in printed
+    weights = [
+        torch.load(tmp_path / f'run/iter_{n}.pth', weights_only=False)['state_dict'] for n in (2, 4)
+    ]
+    changed = {key for key in weights[0] if not torch.equal(weights[0][key], weights[1][key])}
+    assert any(key.startswith(('backbone.unet.', 'backbone.transformer.')) for key in changed)
+    assert not any(key.startswith('backbone.vae.') for key in changed)
+    test = ('python', 'tools/test.py', path, tmp_path / 'run/iter_4.pth')
+    printed = run(*test, '--work-dir', tmp_path / 'test', '--cfg-options', *options)
+    assert 0 <= float(miou(printed)) <= 100
+
+
 def test_unknown_options_and_files_are_refused(tmp_path, run):
     assert 'usage' in run('python', 'tools/train.py', fails=True)
     assert 'Usage' in run('bash', 'tools/dist_train.sh', fails=True)
