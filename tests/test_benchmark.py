@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from benchmark_worker import CONTENDERS, Task, architecture, random_weights
+from benchmark_worker import CONTENDERS, Task, architecture, contenders_of, random_weights
 
 SCRIPT = 'tools/analysis_tools/benchmark.py'
 # 17 blocks, of which the ninth is the middle.
@@ -32,6 +32,21 @@ def test_contenders_compute_the_same(task, tmp_path):
             for name in ('mmdiff', 'guided-diffusion', 'diffusers')
         )
     for theirs in others:
+        assert len(ours) == len(theirs) == max(1, len(task.blocks)) * len(task.timesteps)
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * b.std().item())
+
+
+def test_contenders_of_stable_diffusion_compute_the_same(tmp_path):
+    arch, weights = architecture('sd-64-small'), tmp_path / 'unet.pt'
+    torch.save(random_weights('sd-64-small'), weights)
+    x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    for task in (Task('output'), Task('features', blocks=(9, 7), timesteps=(90, 150))):
+        with torch.no_grad():
+            ours, theirs = (
+                contenders_of(arch)[name](task, arch, weights, 'cpu')(x)
+                for name in ('mmdiff', 'diffusers')
+            )
         assert len(ours) == len(theirs) == max(1, len(task.blocks)) * len(task.timesteps)
         for a, b in zip(ours, theirs, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * b.std().item())
@@ -68,3 +83,7 @@ def test_bad_arguments(run):
     assert 'must be at least 1, got 0' in run('python', SCRIPT, '--rounds=0', fails=True)
     printed = run('python', SCRIPT, '--arch=adm-64-small', '--tasks', 'b=24', fails=True)
     assert "--tasks 'b=24': adm-64-small has 17 blocks" in printed
+    printed = run('python', SCRIPT, '--arch=sd-1', '--tasks', 'b=24', fails=True)
+    assert "--tasks 'b=24': sd-1 has output; b=13; b=16;" in printed
+    printed = run('python', SCRIPT, '--arch=dit-b-2', '--contenders', 'diffusers', fails=True)
+    assert "--contenders 'diffusers': dit-b-2 has mmdiff" in printed

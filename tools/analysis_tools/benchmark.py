@@ -16,13 +16,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from benchmark_worker import Task, random_weights, serve
+from benchmark_worker import Task, architecture, contenders_of, random_weights, serve
 
-from mmdiff.diffusion import get_architecture
+from mmdiff.diffusion import adm, dit, get_architecture, stable_diffusion
 
 TASKS = {
-    task.name: task
-    for task in (
+    adm.Architecture: (
         Task('output'),
         Task('b=24', blocks=(24,)),
         Task('B={33,30,27,24}', blocks=(33, 30, 27, 24)),
@@ -32,9 +31,21 @@ TASKS = {
         Task('training, b=24', blocks=(24,), trained='U-Net'),
         Task('training with checkpointing, b=24', (24,), trained='U-Net', checkpointing=True),
         Task('training, DifFeed bottleneck, b=24', (24,), 'bottleneck', trained='feedback'),
-    )
+    ),
+    # From latents: the autoencoder is the same for all.
+    stable_diffusion.StableDiffusionArchitecture: (
+        Task('output'),
+        Task('b=13', blocks=(13,)),
+        Task('b=16', blocks=(16,)),
+        Task('B={22,19,16,13}', blocks=(22, 19, 16, 13)),
+        Task('training, b=16', blocks=(16,), trained='U-Net'),
+    ),
+    dit.TransformerArchitecture: (
+        Task('output'),
+        Task('b=14', blocks=(14,)),
+        Task('B={6,12,18,24}', blocks=(6, 12, 18, 24)),
+    ),
 }
-CONTENDERS = ('guided-diffusion', 'diffusers', 'mmdiff')
 
 
 def parse_args():
@@ -45,25 +56,37 @@ def parse_args():
     )
     parser.add_argument('--batch-size', type=positive, default=1, help='default: %(default)s')
     parser.add_argument('--rounds', type=positive, default=5, help='default: %(default)s')
+    names = ['; '.join(task.name for task in tasks) for tasks in TASKS.values()]
     parser.add_argument(
         '--tasks',
         nargs='+',
-        choices=TASKS,
         metavar='TASK',
-        default=[name for name, task in TASKS.items() if task.trained is None],
-        help=f'what to compute, of {"; ".join(TASKS)}; default: all but training',
+        help='what to compute, of guided diffusion {}; of Stable Diffusion {}; of a diffusion '
+        'transformer {}; default: all but training'.format(*names),
     )
     parser.add_argument(
-        '--contenders', nargs='+', choices=CONTENDERS, default=CONTENDERS, help='default: all'
+        '--contenders',
+        nargs='+',
+        metavar='CONTENDER',
+        help='of guided-diffusion, diffusers and mmdiff; default: all that have the architecture',
     )
     parser.add_argument('--out', type=Path, help='Markdown file to write')
     args = parser.parse_args()
     arch = get_architecture(args.arch)
     if args.size % arch.total_stride:
         parser.error(f'--size must be a multiple of {arch.total_stride}, got {args.size}')
-    for name in args.tasks:
-        if max(TASKS[name].blocks, default=0) > arch.num_blocks:
-            parser.error(f'--tasks {name!r}: {args.arch} has {arch.num_blocks} blocks')
+    tasks = {task.name: task for task in TASKS[type(arch)]}
+    contenders = list(contenders_of(arch))
+    args.tasks = args.tasks or [name for name, task in tasks.items() if task.trained is None]
+    args.contenders = args.contenders or contenders
+    for option, known in (('tasks', tasks), ('contenders', contenders)):
+        for name in getattr(args, option):
+            if name not in known:
+                parser.error(f'--{option} {name!r}: {args.arch} has {"; ".join(known)}')
+    args.tasks = [tasks[name] for name in args.tasks]
+    for task in args.tasks:
+        if max(task.blocks, default=0) > arch.num_blocks:
+            parser.error(f'--tasks {task.name!r}: {args.arch} has {arch.num_blocks} blocks')
     return args
 
 
@@ -96,7 +119,9 @@ class Worker:
 
 def measure(task: Task, args, weights: Path, device: str) -> dict[str, dict[str, float]]:
     """Median seconds, MACs and peak memory of each contender, and the roofline's FLOP/s."""
-    shape = (args.batch_size, 3, args.size, args.size)
+    given = architecture(args.arch).input
+    sides = [args.size // given.stride] * 2
+    shape = (args.batch_size, given.channels, *sides)
     workers = {
         name: Worker(name, task, args.arch, weights, shape, device)
         for name in ('roofline', *args.contenders)
@@ -154,10 +179,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / 'unet.pt'
         torch.save(random_weights(args.arch), weights)
-        for name in args.tasks:
-            measured = measure(TASKS[name], args, weights, device)
+        for task in args.tasks:
+            measured = measure(task, args, weights, device)
             rooflines.append(measured['roofline']['flops'])
-            table += rows(TASKS[name], measured)
+            table += rows(task, measured)
     text = '\n'.join(
         [
             f'`python {shlex.join(sys.argv)}`, {date.today()}, {machine(device)}, PyTorch '

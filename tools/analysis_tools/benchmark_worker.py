@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmdiff.diffusion import Architecture, UNet, get_architecture, q_sample
+from mmdiff.diffusion import Architecture, DenoiserArchitecture, UNet, get_architecture, q_sample
 
 # Large packages of one contender are not imported into the process of another: they take memory.
 
@@ -27,7 +27,8 @@ class Task:
         feedback (str, optional): Strategy of DifFeed.
         timesteps (tuple[int, ...]): The timesteps.
         trained (str, optional): Whether it is a training step (forward and
-            backward), and of what: ``'U-Net'`` or ``'feedback'``.
+            backward), and of what: ``'U-Net'``, the whole network, or
+            ``'feedback'``.
         checkpointing (bool): Whether the backward computes activations
             again.
     """
@@ -40,17 +41,32 @@ class Task:
     checkpointing: bool = False
 
 
-def architecture(name: str) -> Architecture:
+def architecture(name: str) -> DenoiserArchitecture:
+    arch = get_architecture(name)
     # Without classes: guided-diffusion insists on one where there are some.
-    return replace(get_architecture(name), num_classes=None)
+    return replace(arch, num_classes=None) if type(arch) is Architecture else arch
+
+
+def contenders_of(arch: DenoiserArchitecture) -> dict[str, Callable]:
+    """The contenders that an architecture has, by name."""
+    if arch.input.space == 'pixels':
+        return CONTENDERS
+    from benchmark_latent import CONTENDERS as LATENT_CONTENDERS
+
+    return LATENT_CONTENDERS[type(arch)]
 
 
 def random_weights(arch: str) -> dict[str, Tensor]:
     """Weights of the whole U-Net, none of them zero."""
     from guided_diffusion_unet import guided_diffusion_unet
 
+    arch = architecture(arch)
+    if arch.input.space == 'latents':
+        from benchmark_latent import random_weights as random_latent_weights
+
+        return random_latent_weights(arch)
     torch.manual_seed(0)
-    unet = guided_diffusion_unet(architecture(arch))
+    unet = guided_diffusion_unet(arch)
     for parameter in unet.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.02)
@@ -78,8 +94,8 @@ def feedback_network(arch: Architecture, task: Task, device: str) -> nn.Module:
     return feedback.train(task.trained is not None)
 
 
-def noiseless(x_0: Tensor, timestep: int, arch: Architecture) -> Tensor:
-    """What all contenders give to the U-Net: images scaled as at a timestep, without noise."""
+def noiseless(x_0: Tensor, timestep: int, arch: DenoiserArchitecture) -> Tensor:
+    """What all contenders give to the network: images or latents scaled as at a timestep."""
     return q_sample(x_0, timestep, None, arch.noise_schedule)
 
 
@@ -251,10 +267,12 @@ def peak_memory(device: str) -> int:
     return 1024 * int(status.split('VmHWM:')[1].split()[0])
 
 
-def count_macs(task: Task, contender: str, arch: Architecture, shape: tuple, weights: Path) -> int:
+def count_macs(
+    task: Task, contender: str, arch: DenoiserArchitecture, shape: tuple, weights: Path
+) -> int:
     """MACs of a step, backward included, by its shapes alone; computed again does not count."""
     task = replace(task, checkpointing=False)
-    features_of = CONTENDERS[contender](task, arch, weights, 'meta')
+    features_of = contenders_of(arch)[contender](task, arch, weights, 'meta')
     with FlopCounterMode(display=False) as counter:
         step(features_of, torch.empty(shape, device='meta'), task)
     return counter.get_total_flops() // 2
@@ -264,7 +282,7 @@ def serve(connection, contender, task, arch, weights, shape, device) -> None:
     """Answer the benchmark's questions until it says that it has no more."""
     arch = architecture(arch)
     if contender != 'roofline':
-        features_of = CONTENDERS[contender](task, arch, weights, device)
+        features_of = contenders_of(arch)[contender](task, arch, weights, device)
         torch.manual_seed(0)
         x = torch.rand(shape, device=device) * 2 - 1
     reset_peak_memory(device)
