@@ -53,7 +53,7 @@ if __name__ == '__main__':
     setup(
         name='mmdiff',
         version=version(),
-        description='Pretrained diffusion U-Nets as backbones for OpenMMLab',
+        description='Pretrained diffusion models as backbones for OpenMMLab',
         long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
         long_description_content_type='text/markdown',
         license='Apache-2.0',

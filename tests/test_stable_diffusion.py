@@ -5,6 +5,7 @@ import subprocess
 import sys
 import types
 
+import numpy as np
 import pytest
 import stable_diffusion_files as files
 import torch
@@ -224,7 +225,8 @@ def test_loads_an_original_file(name, parts, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             for package in ('pytorch_lightning', 'pytorch_lightning.callbacks', lightning.__name__):
                 patch.setitem(sys.modules, package, lightning)
-            callbacks = {lightning.ModelCheckpoint: {'best_model_score': torch.ones(())}}
+            scores = {'best_model_score': torch.ones(()), 'best': np.float64(0.5)}
+            callbacks = {lightning.ModelCheckpoint: scores}
             torch.save({'state_dict': state_dict, 'global_step': 7, 'callbacks': callbacks}, path)
     check_loaded(backbone(path), parts)
 
@@ -281,8 +283,6 @@ def test_another_autoencoder(folder, parts, tmp_path):
 
 @pytest.mark.parametrize('suffix', ['pt', 'npy', 'safetensors'])
 def test_text_from_a_file(suffix, parts, folder, tmp_path, monkeypatch):
-    import numpy as np
-
     tokens, path = torch.randn(9, 64), tmp_path / f'text.{suffix}'
     if suffix == 'pt':
         torch.save(tokens[None], path)
@@ -436,7 +436,9 @@ def test_only_what_the_config_names_is_fetched(folder, monkeypatch):
     # Safe formats alone, and once.
     assert 'unet/diffusion_pytorch_model.safetensors' in patterns
     assert not any('.bin' in pattern or 'fp16' in pattern for pattern in patterns)
-    with pytest.raises(ValueError, match='must be hf://ORGANISATION/NAME'):
+    backbone(folder, vae='hf://stabilityai/sd-vae-ft-mse/vae')
+    assert asked[1] == ('stabilityai/sd-vae-ft-mse', None, ['vae'])
+    with pytest.raises(ValueError, match=r'must be hf://ORGANISATION/NAME\[/FILE\], got hf://name'):
         backbone('hf://name')
 
 

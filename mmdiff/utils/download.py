@@ -1,5 +1,6 @@
 """Checkpoints that are named by a URL, or come with mmdiff."""
 
+import re
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -68,8 +69,8 @@ def local_folder(path: str, files: Sequence[str]) -> str:
 
     Args:
         path (str): As of :func:`local_file`, or ``hf://ORGANISATION/NAME``
-            for a repository of the Hugging Face hub, of which ``@REVISION``
-            may follow.
+            for a repository of the Hugging Face hub, or ``.../FILE`` for a
+            file in it. ``@REVISION`` may follow NAME.
         files (Sequence[str]): Which files of a repository are wanted, as
             patterns.
 
@@ -84,14 +85,17 @@ def local_folder(path: str, files: Sequence[str]) -> str:
     """
     if not path.startswith(HUB):
         return local_file(path)
-    name, _, revision = path.removeprefix(HUB).partition('@')
-    if len([part for part in name.split('/') if part]) != 2:
-        raise ValueError(f'checkpoint must be {HUB}ORGANISATION/NAME, got {path}')
+    named = re.fullmatch(r'hf://([\w.-]+/[\w.-]+)(?:@([\w.-]+))?(?:/(.+))?', path)
+    if named is None:
+        raise ValueError(f'checkpoint must be {HUB}ORGANISATION/NAME[/FILE], got {path}')
+    name, revision, file = named.groups()
     # What wants such a folder needs diffusers, which brings it.
     from huggingface_hub import snapshot_download
 
+    patterns = [file] if file else list(files)
     try:
-        return snapshot_download(name, revision=revision or None, allow_patterns=list(files))
+        folder = snapshot_download(name, revision=revision, allow_patterns=patterns)
+        return str(Path(folder) / (file or ''))
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f'could not download {path}: {error}. Where you have the files, name their folder in '

@@ -59,7 +59,8 @@ class StableDiffusionBackbone(LatentDiffusionBackbone):
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``
             with a folder that diffusers saved, the original single file
             (``.safetensors`` or ``.ckpt``), or ``hf://ORGANISATION/NAME`` for
-            a repository of the Hugging Face hub, which is downloaded;
+            a repository of the Hugging Face hub (or ``.../FILE`` in it),
+            which is downloaded;
             ``vae=...`` to take another autoencoder; and
             ``prefix='backbone.'`` to take all from a run's checkpoint.
             Defaults to None: random weights.
