@@ -1,5 +1,6 @@
 """The check of the installed OpenMMLab distributions."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -106,3 +107,53 @@ def test_configs_of_detectors_alone_need_operators(root, monkeypatch):
     cli.load_config(root / 'configs/upernet_gd_ade20k.py')
     with pytest.raises(ImportError, match='no compiled operators'):
         cli.load_config(root / 'configs/mask-rcnn_gd_coco.py')
+
+
+def run_python(code):
+    result = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=False
+    )
+    return result.stdout + result.stderr
+
+
+# In whatever order a user's program imports them.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'imports',
+    [
+        'mmdiff, mmpretrain',
+        'mmdiff, mmseg.models, mmdet.models',
+        'transformers, mmdiff, mmpretrain',
+    ],
+)
+def test_openmmlab_imports_beside_transformers_5(imports):
+    code = (
+        f'import {imports}\n'
+        'import mmpretrain.models, mmpretrain.datasets, transformers\n'
+        'from mmpretrain.registry import MODELS\n'
+        'print(transformers.__version__, MODELS.get("ImageClassifier"), "BlipVQA" in MODELS)\n'
+        'MODELS.build(dict(type="BlipVQA"))'
+    )
+    printed = run_python(code)
+    version = re.search(r"^(\d+)\S* <class 'mmpretrain.*ImageClassifier'> True$", printed, re.M)
+    assert version is not None, printed
+    assert int(version[1]) >= 5
+    # What is left out says so when it is asked for.
+    assert 'requires extra multi-modal dependencies' in printed
+
+
+@pytest.mark.parametrize(
+    ('version', 'left_out'), [('4.57.1', False), ('5.0.0', True), (None, False)]
+)
+def test_multimodal_models_are_left_out_beside_transformers_5_alone(version, left_out, monkeypatch):
+    def find(name):
+        if version is None:
+            raise stack.metadata.PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr(stack.metadata, 'version', find)
+    monkeypatch.setattr(sys, 'meta_path', [])
+    monkeypatch.delitem(sys.modules, 'mmpretrain.utils.dependency', raising=False)
+    for _ in range(2):
+        stack.allow_transformers_5()
+    assert len(sys.meta_path) == left_out
