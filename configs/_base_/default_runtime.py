@@ -19,6 +19,8 @@ default_hooks = dict(
     checkpoint=dict(
         type='mmdiff.SafeCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2
     ),
+    # Weights that are not finite are never saved.
+    divergence=dict(type='mmdiff.DivergenceHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # So that a resumed run goes on with the noise and the dropout that it would have had.
     iteration_seed=dict(type='mmdiff.IterationSeedHook'),

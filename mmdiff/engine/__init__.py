@@ -1,5 +1,7 @@
 from .distributed import init_cpu_distributed, leave_cpu_distributed
 from .hooks import (
+    DivergedError,
+    DivergenceHook,
     IterationSeedHook,
     LabelCheckHook,
     ProgressBarHook,
@@ -9,6 +11,8 @@ from .hooks import (
 )
 
 __all__ = [
+    'DivergedError',
+    'DivergenceHook',
     'IterationSeedHook',
     'LabelCheckHook',
     'ProgressBarHook',

@@ -1,3 +1,4 @@
+from .divergence import DivergedError, DivergenceHook
 from .iteration_seed import IterationSeedHook
 from .label_check import LabelCheckHook
 from .progress_bar import ProgressBarHook
@@ -6,6 +7,8 @@ from .sample_picture import SamplePictureHook
 from .save_unet import SaveUNetHook
 
 __all__ = [
+    'DivergedError',
+    'DivergenceHook',
     'IterationSeedHook',
     'LabelCheckHook',
     'ProgressBarHook',
