@@ -33,9 +33,7 @@ def feed(hook, run, losses):
 def test_the_iteration_and_the_loss_are_named(value, tmp_path):
     hook, run = DivergenceHook(interval=10), fake_run(tmp_path)
     feed(hook, run, [1.0] * 13 + [value] * 6)
-    with pytest.raises(
-        DivergedError, match=r'not finite since iteration 14 are loss\. Not'
-    ):
+    with pytest.raises(DivergedError, match=r'not finite since iteration 14 are loss\. Not'):
         feed(hook, run, [value])
     assert run.iter == 19
 

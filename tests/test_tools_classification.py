@@ -117,7 +117,6 @@ def test_published_classifier_is_scored_without_training(classified_scenes, root
 
     for settings, message in (
         ([], 'checkpoint: none given, and model.backbone, model.head would have random weights'),
-        (init_cfg[:2], 'checkpoint: none given, and model.head would have random weights'),
         (
             [*init_cfg[:3], 'model.head.init_cfg.checkpoint=no.pt'],
             'init_cfg: checkpoint file no.pt does not exist',

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from .layout import has_norm_kernels
+
 
 class GroupNorm32(nn.GroupNorm):
     """GroupNorm of 32 groups that computes in float32 at any input dtype.
@@ -35,6 +37,11 @@ class GroupNorm32(nn.GroupNorm):
             Tensor: Of the shape and dtype of ``x``.
         """
         weight, bias = self.weight, self.bias
+        if has_norm_kernels(x.device.type):
+            # Not before: it imports Triton.
+            from .norm_kernels import group_norm
+
+            return group_norm(x, self.num_groups, weight, bias, scale, shift, self.eps, silu)
         same_for_all = scale is not None and len(scale) == 1
         if same_for_all:
             # A pass over the map less than to scale and shift it afterwards.

@@ -3,9 +3,8 @@
 Parameter names equal guided-diffusion's, so that state dicts go both ways.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,6 +12,7 @@ from ..embedding import sinusoids
 from ..unet import Activation, UNetDenoiser
 from .arch import Architecture, Block
 from .conv import Conv2d
+from .layout import memory_format
 from .norm import GroupNorm32
 
 
@@ -167,8 +167,20 @@ class UNet(UNetDenoiser):
         self.middle_block = built[arch.middle - 1] if self.last_block >= arch.middle else None
         self.output_blocks = nn.ModuleList(built[arch.middle :])
         self.out = self._build_output() if last_block is None else None
-        # Faster on a CPU: docs/performance.md.
-        self.to(memory_format=torch.channels_last)
+        self._lay_out()
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> 'UNet':
+        # What ``to`` and its like call, of this module or of one around it.
+        super()._apply(fn, recurse)
+        self._lay_out()
+        return self
+
+    def _lay_out(self) -> None:
+        """Bring the weights into the device's layout."""
+        for parameter in self.parameters():
+            if parameter.dim() == 4:
+                layout = memory_format(parameter.device)
+                parameter.data = parameter.data.contiguous(memory_format=layout)
 
     def _build(self, block: Block) -> BlockLayers:
         arch = self.arch
@@ -238,7 +250,9 @@ class UNet(UNetDenoiser):
         return self.out(h)
 
     def _start(self, x_t: Tensor, timesteps: Tensor, labels: Tensor | None) -> Activation:
-        return super()._start(x_t.contiguous(memory_format=torch.channels_last), timesteps, labels)
+        return super()._start(
+            x_t.contiguous(memory_format=memory_format(x_t.device)), timesteps, labels
+        )
 
     def context(
         self, timesteps: Tensor, labels: Tensor | None, batch_size: int
