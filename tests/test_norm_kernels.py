@@ -88,7 +88,7 @@ def test_every_form(scaled, silu, dtype):
 @pytest.mark.parametrize(
     'shape',
     [
-        (1, 64, 1, 1),
+        (1, 256, 1, 1),
         (MANY, 32, 2, 3),
         (2, 96, 29, 31),
         (1, 160, 1025),
