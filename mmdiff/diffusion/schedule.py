@@ -66,7 +66,7 @@ class NoiseProcess:
 
 
 @lru_cache
-def noise_process(schedule: str) -> NoiseProcess:
+def noise_process(schedule: str, device: torch.device | str = 'cpu') -> NoiseProcess:
     r"""The noise process of a schedule.
 
     Args:
@@ -75,6 +75,8 @@ def noise_process(schedule: str) -> NoiseProcess:
             :math:`\sqrt{1 - \bar\alpha_t}`. ``'linear-path'`` is SiT's
             interpolant, :math:`s x_0 + (1 - s) \epsilon` at the time s of
             :func:`network_time`.
+        device (torch.device | str): Where its factors are, so that a GPU has
+            not to wait for them each time. Defaults to ``'cpu'``.
 
     Returns:
         NoiseProcess: The process.
@@ -84,9 +86,11 @@ def noise_process(schedule: str) -> NoiseProcess:
     """
     if schedule == 'linear-path':
         time = network_time(torch.arange(NUM_TIMESTEPS, device='cpu').double(), schedule)
-        return NoiseProcess(time, 1 - time)
-    abar = alphas_cumprod(schedule)
-    return NoiseProcess(abar.sqrt(), (1 - abar).sqrt())
+        signal, spread = time, 1 - time
+    else:
+        abar = alphas_cumprod(schedule)
+        signal, spread = abar.sqrt(), (1 - abar).sqrt()
+    return NoiseProcess(signal.to(device), spread.to(device))
 
 
 def network_time(timesteps: torch.Tensor, schedule: str) -> torch.Tensor:
@@ -124,10 +128,11 @@ def q_sample(
     Returns:
         Tensor: The noised images, in the shape and dtype of ``x_0``.
     """
-    process = noise_process(schedule)
     if isinstance(timestep, int):
+        process = noise_process(schedule)
         signal, spread = process.signal[timestep].item(), process.spread[timestep].item()
     else:
+        process = noise_process(schedule, timestep.device)
         signal, spread = (at(v, timestep, x_0) for v in (process.signal, process.spread))
     x_t = signal * x_0
     return x_t if noise is None else x_t + spread * noise
@@ -148,7 +153,12 @@ def at(values: torch.Tensor, timesteps: torch.Tensor, like: torch.Tensor) -> tor
 
 
 @lru_cache(maxsize=16)
-def fixed_noise(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
+def fixed_noise(
+    seed: int,
+    shape: tuple[int, ...],
+    device: torch.device | str = 'cpu',
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
     """Standard normal noise that depends on nothing but its arguments.
 
     It is drawn on the CPU, so that a GPU gets the same. The result is shared
@@ -157,8 +167,11 @@ def fixed_noise(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
     Args:
         seed (int): Seed of the draw.
         shape (tuple[int, ...]): Shape of the result.
+        device (torch.device | str): Where to keep it. Defaults to ``'cpu'``.
+        dtype (torch.dtype): Its type. Defaults to float32.
 
     Returns:
-        Tensor: float32, on the CPU.
+        Tensor: The noise.
     """
-    return torch.randn(shape, generator=torch.Generator('cpu').manual_seed(seed), device='cpu')
+    noise = torch.randn(shape, generator=torch.Generator('cpu').manual_seed(seed), device='cpu')
+    return noise.to(device, dtype)

@@ -4,6 +4,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -355,7 +356,7 @@ class DiffusionBackbone(BaseModule):
 
     def _features_at(self, x_t: Tensor, timesteps: Sequence[int]) -> tuple[Tensor, ...]:
         """Features of images, the same number of them for each timestep."""
-        t = torch.tensor(timesteps, device=x_t.device)
+        t = _on_device(tuple(timesteps), x_t.device)
         if len(t) > 1:
             t = t.repeat_interleave(len(x_t) // len(t))
         return self._features(x_t, t, self.condition(t))
@@ -391,7 +392,7 @@ class DiffusionBackbone(BaseModule):
         if noise == 'random':
             epsilon = torch.randn_like(x_0)
         elif noise == 'fixed':
-            draws = fixed_noise(self.seed, (n, *size)).to(x_0)
+            draws = fixed_noise(self.seed, (n, *size), x_0.device, x_0.dtype)
             epsilon = draws.repeat(len(x_0) // n, 1, 1, 1)
         return q_sample(x_0, timestep, epsilon, self.arch.noise_schedule)
 
@@ -408,3 +409,9 @@ class DiffusionBackbone(BaseModule):
             m[..., : math.ceil(height / s), : math.ceil(width / s)].contiguous()
             for m, s in zip(maps, self.strides, strict=True)
         )
+
+
+@lru_cache(maxsize=64)
+def _on_device(timesteps: tuple[int, ...], device: torch.device) -> Tensor:
+    """Timesteps as a tensor, which a GPU has not to wait for at each forward."""
+    return torch.tensor(timesteps, device=device)
