@@ -21,8 +21,11 @@ def root() -> Path:
 
 @pytest.fixture(scope='session')
 def environment() -> dict[str, str]:
-    """Environment variables for a command that finds this Python."""
-    env = dict(os.environ, PYTHONWARNINGS='ignore', OMP_NUM_THREADS='1')
+    """Environment variables for a command that finds this Python, and no GPU.
+
+    Two processes cannot share one; what runs on a GPU is marked so.
+    """
+    env = dict(os.environ, PYTHONWARNINGS='ignore', OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
     env['PATH'] = f'{Path(sys.executable).parent}:{env["PATH"]}'
     # For tools/dist_train.sh; tests run at the same time.
     with socket.socket() as free:

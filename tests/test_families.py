@@ -325,6 +325,40 @@ def test_label_of_a_transformer():
         backbone('dit', tap='mlp')
 
 
+def on(device, dtype, train, family):
+    """Features, and in training the gradients, of a copy with fixed noise."""
+    model = backbone(family, noise='fixed', amp_dtype=dtype).to(device).train(train)
+    with torch.set_grad_enabled(train):
+        features = model(images().to(device))
+    if not train:
+        return dict(enumerate(features))
+    # In float16, what is small would be lost in the backward.
+    scale = 2.0**10 if dtype == 'float16' else 1.0
+    (scale * sum(f.square().mean() for f in features)).backward()
+    gradients = {n: p.grad / scale for n, p in model.named_parameters() if p.grad is not None}
+    return dict(enumerate(features)) | gradients
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='compares a GPU with the CPU')
+@every_family
+@pytest.mark.parametrize('dtype', [None, 'float16', 'bfloat16'])
+@pytest.mark.parametrize('train', [False, True], ids=['evaluation', 'training step'])
+def test_a_gpu_computes_what_the_cpu_does(family, dtype, train, device='cuda'):
+    expected = on('cpu', None, train, family)
+    # As PyTorch comes, convolutions are in TF32, of 10 bits, as float16.
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        found = on(device, dtype, train, family)
+    assert found.keys() == expected.keys()
+    tolerance = {None: 1e-4, 'float16': 0.02, 'bfloat16': 0.1}[dtype]
+    largest = max(value.abs().mean() for value in expected.values())
+    for name, value in expected.items():
+        assert found[name].isfinite().all(), name
+        error = (found[name].cpu().float() - value).abs().mean()
+        # Some gradients are zero but for rounding.
+        assert error <= tolerance * (value.abs().mean() + 1e-2 * largest), name
+
+
 def test_learnable_text_alone_is_trained_where_the_network_is_frozen():
     model = backbone('stable diffusion, learnable text', frozen='all', noise='none').train()
     features = model(images())

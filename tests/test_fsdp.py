@@ -83,9 +83,10 @@ def test_weights_of_another_model(process_group, tmp_path, monkeypatch):
     strategy.load_model_state_dict({f'module.{key}': value for key, value in other.items()})
     # Not without a word.
     assert 'does not fit the model; unexpected: 2.weight, 2.bias' in log.call_args.args[0]
-    loaded = strategy.model.state_dict()
+    # On a GPU, if there is one.
+    loaded = {key: value.cpu() for key, value in strategy.model.state_dict().items()}
     assert torch.equal(loaded['0.weight'], other['0.weight'])
-    assert torch.equal(loaded['1.weight'], kept)
+    assert torch.equal(loaded['1.weight'], kept.cpu())
     message = r'unexpected: 2\.weight, 2\.bias; misshapen: 1\.weight \(checkpoint \(5, 2\)'
     with pytest.raises(CheckpointError, match=message):
         strategy.load_model_state_dict(other, strict=True)
