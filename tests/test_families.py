@@ -344,11 +344,11 @@ def on(device, dtype, train, family):
 @every_family
 @pytest.mark.parametrize('dtype', [None, 'float16', 'bfloat16'])
 @pytest.mark.parametrize('train', [False, True], ids=['evaluation', 'training step'])
-def test_a_gpu_computes_what_the_cpu_does(family, dtype, train, device='cuda'):
+def test_a_gpu_computes_what_the_cpu_does(family, dtype, train):
     expected = on('cpu', None, train, family)
     # As PyTorch comes, convolutions are in TF32, of 10 bits, as float16.
     with torch.backends.cudnn.flags(allow_tf32=False):
-        found = on(device, dtype, train, family)
+        found = on('cuda', dtype, train, family)
     assert found.keys() == expected.keys()
     tolerance = {None: 1e-4, 'float16': 0.02, 'bfloat16': 0.1}[dtype]
     largest = max(value.abs().mean() for value in expected.values())
