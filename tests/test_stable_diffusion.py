@@ -13,7 +13,7 @@ from guided_diffusion_unet import tapped
 from safetensors.torch import save_file
 
 from mmdiff.diffusion import CheckpointError, alphas_cumprod
-from mmdiff.diffusion.latents import LatentEncoder
+from mmdiff.diffusion.autoencoder import LatentEncoder
 from mmdiff.diffusion.stable_diffusion import (
     ARCHITECTURES,
     StableDiffusionUNet,

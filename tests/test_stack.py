@@ -60,7 +60,7 @@ def test_importing_mmdiff_imports_none_of_the_optional_packages():
 
 
 def test_the_diffusion_layer_imports_nothing_of_openmmlab(root):
-    for path in (root / 'mmdiff' / 'diffusion').glob('*.py'):
+    for path in (root / 'mmdiff' / 'diffusion').rglob('*.py'):
         lines = path.read_text().splitlines()
         imports = [line for line in lines if line.startswith(('import ', 'from '))]
         assert not [line for line in imports if line.split()[1].startswith('mm')], path

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..autoencoder_files import (
+from ..autoencoder import (
+    LatentEncoder,
     load_autoencoder,
     original_autoencoder,
     read_autoencoder,
     read_component,
 )
 from ..checkpoint import CheckpointError, load_weights, read_checkpoint
-from ..latents import LatentEncoder
 from ..parts import require_sd
 from .arch import StableDiffusionArchitecture
 from .text import null_text_of_file, null_text_of_folder

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from mmdiff.diffusion import CheckpointError, DenoiserArchitecture, read_checkpoint
-from mmdiff.diffusion.autoencoder_files import load_autoencoder, read_autoencoder
-from mmdiff.diffusion.latents import LatentEncoder
+from mmdiff.diffusion.autoencoder import LatentEncoder, load_autoencoder, read_autoencoder
 from mmdiff.utils import check_ints, local_file, local_folder
 
 from .base import DiffusionBackbone

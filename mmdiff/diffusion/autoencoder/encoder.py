@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .denoiser import ModelInput
-from .parts import fill, on_meta, require_sd
+from ..denoiser import ModelInput
+from ..parts import fill, on_meta, require_sd
 
 
 class LatentEncoder(nn.Module):

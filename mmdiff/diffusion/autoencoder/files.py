@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .checkpoint import CheckpointError, check_finite, check_fit, read_checkpoint
-from .latents import LatentEncoder
-from .parts import require_sd
+from ..checkpoint import CheckpointError, check_finite, check_fit, read_checkpoint
+from ..parts import require_sd
+from .encoder import LatentEncoder
 
 # What diffusers' save_pretrained writes, the preferred first.
 WEIGHTS = tuple(
