@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 ARCH = dict(
-    image_size=64, block_out_channels=(32, 64), layers_per_block=1, cross_attention_dim=64,
+    image_size=64, block_out_channels=(32, 64), layers_per_block=1, cross_attention_dim=128,
     num_attention_heads=2,
 )  # fmt: skip
 VAE_CHANNELS = (32, 32, 32, 32)
@@ -51,8 +51,8 @@ def autoencoder() -> AutoencoderKL:
 def text_encoder(**changes) -> CLIPTextModel:
     """A text encoder of two layers."""
     config = dict(
-        vocab_size=6, hidden_size=64, intermediate_size=48, num_hidden_layers=2,
-        num_attention_heads=1, max_position_embeddings=NUM_TOKENS, hidden_act='quick_gelu',
+        vocab_size=6, hidden_size=128, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=2, max_position_embeddings=NUM_TOKENS, hidden_act='quick_gelu',
         bos_token_id=4, eos_token_id=5, pad_token_id=5,
     )  # fmt: skip
     return with_random_weights(CLIPTextModel(CLIPTextConfig(**(config | changes))))

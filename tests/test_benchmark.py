@@ -37,15 +37,18 @@ def test_contenders_compute_the_same(task, tmp_path):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * b.std().item())
 
 
-def test_contenders_of_stable_diffusion_compute_the_same(tmp_path):
-    arch, weights = architecture('sd-64-small'), tmp_path / 'unet.pt'
-    torch.save(random_weights('sd-64-small'), weights)
-    x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize(
+    ('name', 'shape'), [('sd-64-small', (2, 4, 8, 8)), ('adm-64-classifier', (1, 3, 64, 64))]
+)
+def test_contenders_of_other_families_compute_the_same(name, shape, tmp_path):
+    arch, weights = architecture(name), tmp_path / 'weights.pt'
+    torch.save(random_weights(name), weights)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     for task in (Task('output'), Task('features', blocks=(9, 7), timesteps=(90, 150))):
         with torch.no_grad():
-            ours, theirs = (
-                contenders_of(arch)[name](task, arch, weights, 'cpu')(x)
-                for name in ('mmdiff', 'diffusers')
+            theirs, ours = (
+                contender(task, arch, weights, 'cpu')(x)
+                for contender in contenders_of(arch).values()
             )
         assert len(ours) == len(theirs) == max(1, len(task.blocks)) * len(task.timesteps)
         for a, b in zip(ours, theirs, strict=True):

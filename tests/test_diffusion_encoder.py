@@ -6,7 +6,7 @@ import pytest
 import torch
 from guided_diffusion.script_util import classifier_defaults, create_classifier
 from guided_diffusion.unet import EncoderUNetModel
-from guided_diffusion_unet import tapped
+from guided_diffusion_unet import guided_diffusion_encoder, tapped
 
 from mmdiff.diffusion import CheckpointError, UNet, get_architecture, load_weights
 from mmdiff.diffusion.adm import (
@@ -38,23 +38,10 @@ VARIANTS = {
 T = torch.tensor([90, 700])
 
 
-def guided_diffusion_encoder(arch) -> EncoderUNetModel:
+def reference_encoder(arch) -> EncoderUNetModel:
     """guided-diffusion's classifier, with weights that keep activations near unit scale."""
     torch.manual_seed(0)
-    model = EncoderUNetModel(
-        image_size=arch.image_size,
-        in_channels=3,
-        model_channels=arch.model_channels,
-        out_channels=arch.num_outputs,
-        num_res_blocks=arch.num_res_blocks,
-        attention_resolutions=[arch.image_size // size for size in arch.attention_resolutions],
-        channel_mult=arch.channel_mult,
-        num_head_channels=arch.num_head_channels,
-        use_scale_shift_norm=arch.use_scale_shift_norm,
-        resblock_updown=arch.resblock_updown,
-        use_new_attention_order=arch.use_new_attention_order,
-        pool='attention',
-    )
+    model = guided_diffusion_encoder(arch)
     # Zero-initialised layers would hide the rest of their block.
     for parameter in model.parameters():
         if not parameter.any():
@@ -65,7 +52,7 @@ def guided_diffusion_encoder(arch) -> EncoderUNetModel:
 
 def both(change, **kwargs):
     arch = EncoderArchitecture(**(SMALL | change))
-    theirs, ours = guided_diffusion_encoder(arch), EncoderUNet(arch, **kwargs).eval()
+    theirs, ours = reference_encoder(arch), EncoderUNet(arch, **kwargs).eval()
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs
 
@@ -123,7 +110,7 @@ def test_gradients_equal_guided_diffusion(variant, gradient_checkpointing):
 
 def test_our_state_dict_loads_in_guided_diffusion():
     arch = EncoderArchitecture(**SMALL)
-    ours, theirs = EncoderUNet(arch).eval(), guided_diffusion_encoder(arch)
+    ours, theirs = EncoderUNet(arch).eval(), reference_encoder(arch)
     for parameter in ours.parameters():
         parameter.data.normal_(std=0.05)
     theirs.load_state_dict(ours.state_dict())
@@ -182,7 +169,7 @@ def test_numbers_channels_and_strides_of_the_256_model():
 
 
 def test_backbone_has_the_features_of_the_encoder():
-    theirs = guided_diffusion_encoder(EncoderArchitecture(**SMALL))
+    theirs = reference_encoder(EncoderArchitecture(**SMALL))
     backbone = GuidedDiffusionEncoderBackbone(
         SMALL, timestep=90, blocks=(4, 7), eval_noise='none', frozen='all'
     ).eval()

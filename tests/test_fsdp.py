@@ -13,8 +13,27 @@ from torch import nn
 from torch.distributed.fsdp import BackwardPrefetch, FullyShardedDataParallel
 
 from mmdiff.diffusion import ARCHITECTURES, CheckpointError, UNet
-from mmdiff.engine.fsdp import FSDPStrategy, ShardedModel
+from mmdiff.diffusion.dit import DiffusionTransformer, get_transformer_architecture
+from mmdiff.diffusion.stable_diffusion import (
+    StableDiffusionUNet,
+    get_stable_diffusion_architecture,
+)
+from mmdiff.engine import fsdp
+from mmdiff.engine.fsdp import FSDPStrategy, ShardedModel, find_units
 from mmdiff.engine.weights_only import load_run
+
+
+def test_units_of_other_families():
+    with torch.device('meta'):
+        transformer = DiffusionTransformer(get_transformer_architecture('dit-s-2'), last_block=3)
+        unet = StableDiffusionUNet(get_stable_diffusion_architecture('sd-1'), last_block=13)
+    modulation = transformer.blocks[3].adaLN_modulation[1]
+    assert modulation.weight.numel() < fsdp.MIN_LAYER_WEIGHTS
+    assert find_units(transformer) == list(transformer.blocks())
+    units = find_units(unet)
+    assert {type(unit) for unit in units} == {nn.Conv2d, nn.Linear}
+    share = sum(p.numel() for unit in units for p in unit.parameters())
+    assert share > 0.9 * sum(p.numel() for p in unet.parameters())
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def test_every_block_equals_diffusers_forward_and_gradient(arch, size):
     ours.load_state_dict(theirs.state_dict())
     numbers = range(1, ours.arch.num_blocks + 1)
     x_t, t = torch.randn(2, 4, *size), torch.tensor([90, 300])
-    text = torch.randn(2, 5, 64)
+    text = torch.randn(2, 5, 128)
     text = [text.clone().requires_grad_() for _ in range(2)]
     with tapped(theirs_blocks(theirs)) as outputs:
         expected = theirs(x_t, t, text[0]).sample
@@ -89,7 +89,7 @@ def test_every_block_equals_diffusers_forward_and_gradient(arch, size):
 def test_one_timestep_and_text_for_all():
     torch.manual_seed(0)
     unet = StableDiffusionUNet(get_stable_diffusion_architecture(files.ARCH)).eval()
-    x_t, text = torch.randn(3, 4, 8, 8), torch.randn(1, 5, 64)
+    x_t, text = torch.randn(3, 4, 8, 8), torch.randn(1, 5, 128)
     with torch.no_grad():
         same(
             unet(x_t, torch.tensor([90]), text),
@@ -229,6 +229,8 @@ def test_loads_an_original_file(name, parts, tmp_path, monkeypatch):
             callbacks = {lightning.ModelCheckpoint: scores}
             torch.save({'state_dict': state_dict, 'global_step': 7, 'callbacks': callbacks}, path)
     check_loaded(backbone(path), parts)
+    # And as an autoencoder for another.
+    check_loaded(backbone(path, vae=str(path)), parts)
 
 
 def test_loads_the_original_file_of_2(tmp_path):
@@ -283,7 +285,7 @@ def test_another_autoencoder(folder, parts, tmp_path):
 
 @pytest.mark.parametrize('suffix', ['pt', 'npy', 'safetensors'])
 def test_text_from_a_file(suffix, parts, folder, tmp_path, monkeypatch):
-    tokens, path = torch.randn(9, 64), tmp_path / f'text.{suffix}'
+    tokens, path = torch.randn(9, 128), tmp_path / f'text.{suffix}'
     if suffix == 'pt':
         torch.save(tokens[None], path)
     elif suffix == 'npy':
@@ -299,11 +301,11 @@ def test_text_from_a_file(suffix, parts, folder, tmp_path, monkeypatch):
 
 def test_what_is_wrong_with_a_text(tmp_path):
     torch.save(torch.zeros(3, 5), tmp_path / 'width.pt')
-    torch.save({'a': torch.zeros(3, 64)}, tmp_path / 'dict.pt')
-    torch.save(torch.zeros(2, 3, 64), tmp_path / 'two.pt')
-    torch.save(torch.full((3, 64), torch.nan), tmp_path / 'nan.pt')
+    torch.save({'a': torch.zeros(3, 128)}, tmp_path / 'dict.pt')
+    torch.save(torch.zeros(2, 3, 128), tmp_path / 'two.pt')
+    torch.save(torch.full((3, 128), torch.nan), tmp_path / 'nan.pt')
     for name, message in (
-        ('width.pt', r'\(L, 64\) or \(1, L, 64\), got \(3, 5\)'),
+        ('width.pt', r'\(L, 128\) or \(1, L, 128\), got \(3, 5\)'),
         ('dict.pt', 'got dict'),
         ('two.pt', 'one text, got 2'),
         ('nan.pt', 'NaN or infinite'),
@@ -359,7 +361,7 @@ def test_an_incomplete_file(parts, left_out, message, tmp_path):
 
 
 def test_another_version(folder, parts, tmp_path):
-    with pytest.raises(CheckpointError, match=r"text has width 64, but .*=1024.*'sd-2' 1024"):
+    with pytest.raises(CheckpointError, match=r"text has width 128, but .*=1024.*'sd-2' 1024"):
         StableDiffusionBackbone(
             files.ARCH | dict(cross_attention_dim=1024),
             blocks=2,
@@ -367,8 +369,43 @@ def test_another_version(folder, parts, tmp_path):
             init_cfg=dict(type='Pretrained', checkpoint=str(folder)),
         ).init_weights()
     torch.save(original(parts), tmp_path / 'model.ckpt')
-    with pytest.raises(CheckpointError, match='text has width 64, but'):
+    with pytest.raises(CheckpointError, match='text has width 128, but'):
         backbone(tmp_path / 'model.ckpt', arch=files.ARCH | dict(cross_attention_dim=32))
+
+
+def test_other_heads(folder):
+    """Which no weight shows."""
+    with pytest.raises(CheckpointError, match=r'config\.json has 2 heads, .*=\(4, 4\)'):
+        backbone(folder, arch=files.ARCH | dict(num_attention_heads=4))
+
+
+def test_what_a_run_lacks_or_has_besides(folder, tmp_path):
+    trained = backbone(folder)
+    weights = {f'backbone.{key}': value for key, value in trained.state_dict().items()}
+    path, text = tmp_path / 'run.pth', tmp_path / 'text.pt'
+    torch.save({'state_dict': weights}, path)
+    torch.save(torch.randn(files.NUM_TOKENS, 128), text)
+    # A text of one's own stays.
+    model = backbone(path, text=str(text), prefix='backbone.')
+    assert torch.equal(model.text_tokens[0], torch.load(text))
+    model = backbone(path, prefix='backbone.')
+    assert torch.equal(model.text_tokens, trained.text_tokens)
+    del weights['backbone.text_tokens']
+    torch.save({'state_dict': weights}, path)
+    with pytest.raises(CheckpointError, match=r'must have the tokens of a text, .* got None'):
+        backbone(path, prefix='backbone.')
+    with pytest.raises(CheckpointError, match=r'has no unet\. and vae\. below prefix'):
+        backbone(path, prefix='backbone.unet.')
+
+
+def test_a_layer_that_is_replaced_counts(folder):
+    """As adapters and wrappers do it."""
+    model = backbone(folder, blocks=2)
+    images = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        before = model(images)[0]
+        model.unet.conv_in = torch.nn.Conv2d(4, 32, 3, padding=1)
+        assert not torch.allclose(model(images)[0], before)
 
 
 def test_another_scaling_factor(folder, tmp_path):
@@ -418,26 +455,33 @@ def test_broken_files(content, tmp_path):
         backbone(tmp_path / 'none.safetensors')
 
 
-def test_only_what_the_config_names_is_fetched(folder, monkeypatch):
+def test_only_what_the_config_names_is_fetched(folder, parts, tmp_path, monkeypatch):
     import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
 
     asked = []
+    there = [str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file()]
 
     def download(name, revision, allow_patterns):
         asked.append((name, revision, allow_patterns))
-        return str(folder)
+        target = tmp_path / str(len(asked))
+        for file in filter_repo_objects(there, allow_patterns=allow_patterns):
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            (target / file).symlink_to(folder / file)
+        return str(target)
 
     monkeypatch.setattr(huggingface_hub, 'snapshot_download', download)
     backbone(folder)
     assert not asked
-    backbone('hf://stable-diffusion-v1-5/stable-diffusion-v1-5@main')
+    check_loaded(backbone('hf://stable-diffusion-v1-5/stable-diffusion-v1-5@main'), parts)
     ((name, revision, patterns),) = asked
     assert (name, revision) == ('stable-diffusion-v1-5/stable-diffusion-v1-5', 'main')
     # Safe formats alone, and once.
     assert 'unet/diffusion_pytorch_model.safetensors' in patterns
     assert not any('.bin' in pattern or 'fp16' in pattern for pattern in patterns)
-    backbone(folder, vae='hf://stabilityai/sd-vae-ft-mse/vae')
-    assert asked[1] == ('stabilityai/sd-vae-ft-mse', None, ['vae'])
+    # The autoencoder of a pipeline, by its folder or without.
+    for vae in ('hf://a/pipeline', 'hf://a/pipeline/vae'):
+        check_loaded(backbone(folder, vae=vae), parts)
     with pytest.raises(ValueError, match=r'must be hf://ORGANISATION/NAME\[/FILE\], got hf://name'):
         backbone('hf://name')
 

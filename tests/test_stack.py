@@ -116,7 +116,7 @@ def run_python(code):
     return result.stdout + result.stderr
 
 
-# In whatever order a user's program imports them.
+# With mmdiff before MMPretrain, as in every command of ours.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     'imports',

@@ -10,7 +10,7 @@ from guided_diffusion.script_util import create_gaussian_diffusion
 from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
-from test_diffusion_encoder import guided_diffusion_encoder
+from test_diffusion_encoder import reference_encoder
 from test_tools import schedule
 
 from mmdiff.diffusion.adm import get_encoder_architecture
@@ -73,7 +73,7 @@ def test_command_lines(classified_scenes, tmp_path, run):
 def test_published_classifier_is_scored_without_training(classified_scenes, root, tmp_path, run):
     """As guided-diffusion's own model scores the images."""
     config = 'configs/u-net-encoder_digit-scenes.py'
-    model = guided_diffusion_encoder(
+    model = reference_encoder(
         get_encoder_architecture(Config.fromfile(root / config).model.backbone.arch)
     )
     # Random weights see one class alone but for this.

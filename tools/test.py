@@ -15,6 +15,7 @@ from mmdiff.engine.cli import (
     load_run_config,
     open_checkpoint,
 )
+from mmdiff.models.backbones.diffeed import DifFeedMixin
 
 
 def parse_args():
@@ -48,6 +49,9 @@ def show_predictions(cfg, folder):
 
 def is_pretrained(module):
     """Whether init_cfg names weights for all that a module has, in one or in parts."""
+    if isinstance(module, DifFeedMixin):
+        # The layers of its feedback are in no published file.
+        return False
     init_cfg = getattr(module, 'init_cfg', None) or []
     settings = [init_cfg] if isinstance(init_cfg, dict) else init_cfg
     if any(setting['type'] == 'Pretrained' for setting in settings):

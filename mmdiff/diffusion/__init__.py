@@ -1,7 +1,7 @@
 from .adm import ARCHITECTURES, Architecture, UNet
 from .checkpoint import CheckpointError, check_fit, load_safely, load_weights, read_checkpoint
 from .denoiser import Block, Denoiser, DenoiserArchitecture, ModelInput
-from .families import get_architecture
+from .families import get_architecture, network_of
 from .losses import simple_loss, variational_bound
 from .schedule import (
     NUM_TIMESTEPS,
@@ -34,6 +34,7 @@ __all__ = [
     'get_architecture',
     'load_safely',
     'load_weights',
+    'network_of',
     'network_time',
     'noise_process',
     'q_sample',

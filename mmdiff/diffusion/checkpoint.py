@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +28,22 @@ MARKS = {
 
 class CheckpointError(RuntimeError):
     """A checkpoint file is broken, foreign, or of another architecture."""
+
+
+class _NotLoaded:
+    """In place of the classes that Lightning names in a checkpoint of its training."""
+
+
+# Besides weights, published .ckpt files hold the state of the training.
+TRAINING_STATE = (
+    (_NotLoaded, 'pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint'),
+    (_NotLoaded, 'pytorch_lightning.utilities.cloud_io.AttributeDict'),
+    np.dtype,
+    type(np.dtype('float32')),
+    type(np.dtype('float64')),
+    np.float64(0).__reduce__()[0],
+    (np.float64(0).__reduce__()[0], 'numpy.core.multiarray.scalar'),
+)
 
 
 def load_safely(
@@ -101,6 +118,8 @@ def read_checkpoint(
         CheckpointError: If the file is truncated, is not a PyTorch file,
             holds more than weights, or has no key below ``prefix``.
     """
+    if Path(path).is_dir():
+        raise CheckpointError(f'{path} is a folder, where a file with weights is wanted')
     if Path(path).suffix == '.safetensors':
         content = _load_safetensors(path)
     else:

@@ -1,16 +1,21 @@
-"""Architectures of any family, by name or fields."""
+"""Architectures and networks of any family."""
 
 from dataclasses import fields
 
 from . import adm, dit, stable_diffusion
-from .denoiser import DenoiserArchitecture, look_up
+from .denoiser import Denoiser, DenoiserArchitecture, look_up
 
-# The class of a family's architectures, and those that have names. Names differ between families.
+# The class of a family's architectures, those that have names (which differ between families), and
+# the class of its networks.
 FAMILIES = (
-    (adm.Architecture, adm.ARCHITECTURES),
-    (adm.EncoderArchitecture, adm.ENCODER_ARCHITECTURES),
-    (stable_diffusion.StableDiffusionArchitecture, stable_diffusion.ARCHITECTURES),
-    (dit.TransformerArchitecture, dit.ARCHITECTURES),
+    (adm.Architecture, adm.ARCHITECTURES, adm.UNet),
+    (adm.EncoderArchitecture, adm.ENCODER_ARCHITECTURES, adm.EncoderUNet),
+    (
+        stable_diffusion.StableDiffusionArchitecture,
+        stable_diffusion.ARCHITECTURES,
+        stable_diffusion.StableDiffusionUNet,
+    ),
+    (dit.TransformerArchitecture, dit.ARCHITECTURES, dit.DiffusionTransformer),
 )
 
 
@@ -33,9 +38,21 @@ def get_architecture(arch: str | dict | DenoiserArchitecture) -> DenoiserArchite
         return arch
     if isinstance(arch, dict):
         family = max(
-            (family for family, _ in FAMILIES),
+            (family for family, *_ in FAMILIES),
             key=lambda family: len(set(arch) & {field.name for field in fields(family)}),
         )
         return look_up(arch, family, {})
-    everything = {name: known[name] for _, known in FAMILIES for name in known}
+    everything = {name: known[name] for _, known, _ in FAMILIES for name in known}
     return look_up(arch, DenoiserArchitecture, everything)
+
+
+def network_of(arch: DenoiserArchitecture) -> type[Denoiser]:
+    """The class of an architecture's network.
+
+    Args:
+        arch (DenoiserArchitecture): The architecture.
+
+    Returns:
+        type[Denoiser]: The class.
+    """
+    return next(network for family, _, network in FAMILIES if type(arch) is family)

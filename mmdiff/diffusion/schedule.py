@@ -84,6 +84,9 @@ def noise_process(schedule: str, device: torch.device | str = 'cpu') -> NoisePro
     Raises:
         ValueError: If the schedule is unknown.
     """
+    if schedule not in SCHEDULES:
+        allowed = ', '.join(map(repr, SCHEDULES))
+        raise ValueError(f'schedule must be one of {allowed}, got {schedule!r}')
     if schedule == 'linear-path':
         time = network_time(torch.arange(NUM_TIMESTEPS, device='cpu').double(), schedule)
         signal, spread = time, 1 - time

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from mmdiff import stack
 from mmdiff.diffusion import CheckpointError, read_checkpoint
 from mmdiff.engine.distributed import init_cpu_distributed
-from mmdiff.engine.weights_only import LOGS, check_run_fits, load_runs_as_weights_only
-from mmdiff.utils import keep_freed_memory, local_file
+from mmdiff.engine.weights_only import check_run_fits, load_runs_as_weights_only
+from mmdiff.utils import LOGS, keep_freed_memory, local_file
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:

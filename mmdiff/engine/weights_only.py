@@ -1,36 +1,11 @@
 """Checkpoints of runs, loaded without running code that is in them."""
 
-import pickle
-from collections.abc import Callable
-
-import numpy as np
-from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from mmdiff.diffusion import CheckpointError, check_fit, load_safely
-from mmdiff.utils import local_file
-
-
-def _statistic(owner: type, name: str) -> Callable:
-    """In place of ``getattr``, by which a pickled HistoryBuffer names its methods."""
-    if owner is HistoryBuffer and name in ('min', 'max', 'current', 'mean'):
-        return getattr(HistoryBuffer, name)
-    raise pickle.UnpicklingError(f'GLOBAL {owner.__name__}.{name} was not an allowed global')
-
-
-# Besides weights, MMEngine's checkpoints hold what was logged.
-LOGS = (
-    HistoryBuffer,
-    (_statistic, 'builtins.getattr'),
-    np.ndarray,
-    np.dtype,
-    *(type(np.dtype(code)) for code in np.typecodes['All'] if code not in 'OSUVMm'),
-    # The functions that build arrays and numbers again.
-    np.empty(0).__reduce__()[0],
-    np.float64(0).__reduce__()[0],
-)
+from mmdiff.utils import LOGS, local_file
 
 
 def load_run(filename: str, map_location=None) -> dict:

@@ -21,8 +21,9 @@ def local_file(path: str) -> str:
     the same file wait.
 
     Args:
-        path (str): A path, an ``http(s)://`` URL, or ``mmdiff://NAME`` for a
-            checkpoint that comes with mmdiff.
+        path (str): A path, an ``http(s)://`` URL, ``mmdiff://NAME`` for a
+            checkpoint that comes with mmdiff, or
+            ``hf://ORGANISATION/NAME/FILE`` for one on the Hugging Face hub.
 
     Returns:
         str: The path, with ``~`` expanded.
@@ -38,13 +39,15 @@ def local_file(path: str) -> str:
             names = ', '.join(sorted(p.name for p in SHIPPED.glob('*.pt')))
             raise FileNotFoundError(f'mmdiff has no checkpoint {shipped.name}; it has {names}')
         return str(shipped)
+    if path.startswith(HUB):
+        return _from_hub(path, ())
     url = urlparse(path)
     if '://' not in path:
         return str(Path(path).expanduser())
     if url.scheme not in ('http', 'https'):
         raise ValueError(
             'checkpoint must be a path, an http(s):// URL, or mmdiff://NAME for one that comes '
-            f'with mmdiff, got {path}'
+            f'with mmdiff, or hf://ORGANISATION/NAME/FILE, got {path}'
         )
     if not Path(url.path).name:
         raise ValueError(f'checkpoint must name a file, got {path}')
@@ -85,19 +88,24 @@ def local_folder(path: str, files: Sequence[str]) -> str:
     """
     if not path.startswith(HUB):
         return local_file(path)
+    return _from_hub(path, files)
+
+
+def _from_hub(path: str, files: Sequence[str]) -> str:
     named = re.fullmatch(r'hf://([\w.-]+/[\w.-]+)(?:@([\w.-]+))?(?:/(.+))?', path)
-    if named is None:
-        raise ValueError(f'checkpoint must be {HUB}ORGANISATION/NAME[/FILE], got {path}')
+    if named is None or not (named[3] or files):
+        allowed = f'{HUB}ORGANISATION/NAME' + ('[/FILE]' if files else '/FILE')
+        raise ValueError(f'checkpoint must be {allowed}, got {path}')
     name, revision, file = named.groups()
-    # What wants such a folder needs diffusers, which brings it.
+    # Not before: few need it.
     from huggingface_hub import snapshot_download
 
-    patterns = [file] if file else list(files)
+    patterns = [file, f'{file}/*'] if file else list(files)
     try:
         folder = snapshot_download(name, revision=revision, allow_patterns=patterns)
-        return str(Path(folder) / (file or ''))
     except (OSError, ValueError) as error:
         raise ConnectionError(
-            f'could not download {path}: {error}. Where you have the files, name their folder in '
+            f'could not download {path}: {error}. Where you have the files, name their place in '
             'place of it'
         ) from error
+    return str(Path(folder) / (file or ''))

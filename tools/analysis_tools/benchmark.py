@@ -32,6 +32,7 @@ TASKS = {
         Task('training with checkpointing, b=24', (24,), trained='U-Net', checkpointing=True),
         Task('training, DifFeed bottleneck, b=24', (24,), 'bottleneck', trained='feedback'),
     ),
+    adm.EncoderArchitecture: (Task('output'), Task('b=9', blocks=(9,)), Task('b=19', blocks=(19,))),
     # From latents: the autoencoder is the same for all.
     stable_diffusion.StableDiffusionArchitecture: (
         Task('output'),
@@ -61,8 +62,8 @@ def parse_args():
         '--tasks',
         nargs='+',
         metavar='TASK',
-        help='what to compute, of guided diffusion {}; of Stable Diffusion {}; of a diffusion '
-        'transformer {}; default: all but training'.format(*names),
+        help='what to compute, of guided diffusion {}; of its classifier {}; of Stable Diffusion '
+        '{}; of a diffusion transformer {}; default: all but training'.format(*names),
     )
     parser.add_argument(
         '--contenders',

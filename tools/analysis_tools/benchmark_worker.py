@@ -49,11 +49,11 @@ def architecture(name: str) -> DenoiserArchitecture:
 
 def contenders_of(arch: DenoiserArchitecture) -> dict[str, Callable]:
     """The contenders that an architecture has, by name."""
-    if arch.input.space == 'pixels':
+    if type(arch) is Architecture:
         return CONTENDERS
-    from benchmark_latent import CONTENDERS as LATENT_CONTENDERS
+    from benchmark_families import CONTENDERS as OTHERS
 
-    return LATENT_CONTENDERS[type(arch)]
+    return OTHERS[type(arch)]
 
 
 def random_weights(arch: str) -> dict[str, Tensor]:
@@ -61,10 +61,10 @@ def random_weights(arch: str) -> dict[str, Tensor]:
     from guided_diffusion_unet import guided_diffusion_unet
 
     arch = architecture(arch)
-    if arch.input.space == 'latents':
-        from benchmark_latent import random_weights as random_latent_weights
+    if type(arch) is not Architecture:
+        from benchmark_families import random_weights as random_weights_of
 
-        return random_latent_weights(arch)
+        return random_weights_of(arch)
     torch.manual_seed(0)
     unet = guided_diffusion_unet(arch)
     for parameter in unet.parameters():

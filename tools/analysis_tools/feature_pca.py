@@ -26,7 +26,10 @@ def parse_args():
     parser.add_argument('--timesteps', type=int, nargs='+', default=[1, 50, 100, 200, 300, 500])
     parser.add_argument('--blocks', type=int, nargs='+', required=True)
     parser.add_argument('--vae', help='autoencoder of a diffusion transformer, a file or folder')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.vae and args.checkpoint == 'random':
+        parser.error('--vae: with random weights, the autoencoder is random too')
+    return args
 
 
 def load_square(path: str, size: int) -> np.ndarray:

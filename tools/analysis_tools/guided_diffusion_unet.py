@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
-from guided_diffusion.unet import UNetModel
+from guided_diffusion.unet import EncoderUNetModel, UNetModel
 from torch import Tensor, nn
 
 from mmdiff.diffusion import Architecture
+from mmdiff.diffusion.adm import EncoderArchitecture
 
 
 def guided_diffusion_unet(arch: Architecture, use_checkpoint: bool = False) -> UNetModel:
@@ -28,6 +29,24 @@ def guided_diffusion_unet(arch: Architecture, use_checkpoint: bool = False) -> U
         use_scale_shift_norm=arch.use_scale_shift_norm,
         resblock_updown=arch.resblock_updown,
         use_new_attention_order=arch.use_new_attention_order,
+    )
+
+
+def guided_diffusion_encoder(arch: EncoderArchitecture) -> EncoderUNetModel:
+    """The classifier of guided-diffusion."""
+    return EncoderUNetModel(
+        image_size=arch.image_size,
+        in_channels=3,
+        model_channels=arch.model_channels,
+        out_channels=arch.num_outputs,
+        num_res_blocks=arch.num_res_blocks,
+        attention_resolutions=[arch.image_size // size for size in arch.attention_resolutions],
+        channel_mult=arch.channel_mult,
+        num_head_channels=arch.num_head_channels,
+        use_scale_shift_norm=arch.use_scale_shift_norm,
+        resblock_updown=arch.resblock_updown,
+        use_new_attention_order=arch.use_new_attention_order,
+        pool='attention',
     )
 
 

@@ -1,5 +1,5 @@
-# UperNet on DiT-XL/2. All blocks have stride 16; these are a quarter of the depth apart, and leave
-# out the last ones, whose task is the noise. The paper does not have it: the choice is ours.
+# UperNet on DiT-XL/2. All blocks have stride 16; these are six apart, and leave out the last ones,
+# whose task is the noise. The paper does not have it: the choice is ours.
 _base_ = './upernet_gd.py'
 model = dict(
     backbone=dict(

@@ -1,5 +1,5 @@
-# UperNet on Stable Diffusion 1.x. The blocks are what {33, 30, 27, 24} are in guided diffusion: the
-# last ones of the coarsest decoder levels, and the middle block for the coarsest.
+# UperNet on Stable Diffusion 1.x: the last block of each decoder level but the finest, and the
+# middle block for the coarsest map. The paper does not have it: the choice is ours.
 _base_ = './upernet_gd.py'
 model = dict(
     backbone=dict(

@@ -10,6 +10,7 @@ from torch import Tensor
 from mmdiff.diffusion import CheckpointError, check_fit, read_checkpoint
 from mmdiff.diffusion.adm import (
     EncoderArchitecture,
+    EncoderUNet,
     classifier_output,
     get_encoder_architecture,
 )
@@ -18,7 +19,7 @@ from mmdiff.registry import MODELS
 from mmdiff.utils import check_int, local_file
 
 PREFIX = 'out.'
-MARK = 'out.2.c_proj.weight'
+MARK = EncoderUNet.marks[0]
 
 
 @MODELS.register_module()

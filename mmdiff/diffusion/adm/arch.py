@@ -2,8 +2,8 @@
 
 ADM is the "ablated diffusion model" of Dhariwal and Nichol, *Diffusion Models
 Beat GANs on Image Synthesis* (https://arxiv.org/abs/2105.05233), released as
-guided-diffusion. Nothing here needs PyTorch: a user can ask for the channels
-and the stride of a block before anything is built.
+guided-diffusion. A user can ask for the channels and the stride of a block
+before anything is built.
 """
 
 from dataclasses import asdict, dataclass

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..embedding import sinusoids
+from ..schedule import network_time
 from ..unet import Activation, UNetDenoiser
 from .arch import Architecture, Block
 from .conv import Conv2d
@@ -273,7 +274,8 @@ class UNet(UNetDenoiser):
         Raises:
             ValueError: If labels come to an unconditional model.
         """
-        emb = self.time_embed(sinusoids(timesteps, self.arch.model_channels))
+        time = network_time(timesteps, self.arch.noise_schedule)
+        emb = self.time_embed(sinusoids(time, self.arch.model_channels))
         if labels is None:
             return emb
         if self.arch.num_classes is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..checkpoint import CheckpointError, check_finite, check_fit, read_checkpoint
+from ..checkpoint import TRAINING_STATE, CheckpointError, check_finite, check_fit, read_checkpoint
 from ..parts import require_sd
 from .encoder import LatentEncoder
 
@@ -68,7 +68,8 @@ def read_autoencoder(path: str | PathLike, encoder: LatentEncoder) -> None:
     """
     path = Path(path)
     if not path.is_dir():
-        load_autoencoder(encoder, original_autoencoder(read_checkpoint(path), str(path)), str(path))
+        state_dict = read_checkpoint(path, allowed=TRAINING_STATE)
+        load_autoencoder(encoder, original_autoencoder(state_dict, str(path)), str(path))
         return
     if (path / 'unet').is_dir() and not (path / 'vae').is_dir():
         raise FileNotFoundError(

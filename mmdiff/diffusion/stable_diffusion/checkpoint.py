@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
+import torch
 from torch import Tensor
 
 from ..autoencoder import (
@@ -14,29 +14,13 @@ from ..autoencoder import (
     read_autoencoder,
     read_component,
 )
-from ..checkpoint import CheckpointError, load_weights, read_checkpoint
+from ..checkpoint import TRAINING_STATE, CheckpointError, load_weights, read_checkpoint
 from ..parts import require_sd
 from .arch import StableDiffusionArchitecture
 from .text import null_text_of_file, null_text_of_folder
 from .unet import StableDiffusionUNet
 
 UNET = 'model.diffusion_model.'
-
-
-class _NotLoaded:
-    """In place of the classes that Lightning names in a checkpoint of its training."""
-
-
-# Besides weights, published .ckpt files hold the state of the training.
-TRAINING_STATE = (
-    (_NotLoaded, 'pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint'),
-    (_NotLoaded, 'pytorch_lightning.utilities.cloud_io.AttributeDict'),
-    np.dtype,
-    type(np.dtype('float32')),
-    type(np.dtype('float64')),
-    np.float64(0).__reduce__()[0],
-    (np.float64(0).__reduce__()[0], 'numpy.core.multiarray.scalar'),
-)
 
 
 class DiffusersFolder:
@@ -68,8 +52,16 @@ class DiffusersFolder:
         Raises:
             CheckpointError: If they are broken, or of another version.
         """
-        _, state_dict, source = read_component(self.path / 'unet')
+        config, state_dict, source = read_component(self.path / 'unet')
         check_version(state_dict, unet.arch, source)
+        # No weight shows them. diffusers calls them so for what they are not.
+        heads = config.get('num_attention_heads') or config.get('attention_head_dim')
+        levels = unet.arch.num_attention_heads
+        if heads is not None and tuple(torch.tensor(heads).expand(len(levels)).tolist()) != levels:
+            raise CheckpointError(
+                f'{source} is of a network with other attention: its config.json has {heads} '
+                f'heads, arch has num_attention_heads={levels}'
+            )
         return load_weights(unet, state_dict, source)
 
     def load_vae(self, vae: LatentEncoder) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..embedding import sinusoids
 from ..parts import fill, on_meta, require_sd
+from ..schedule import network_time
 from ..unet import UNetDenoiser
 from .arch import StableDiffusionArchitecture
 
@@ -56,20 +57,12 @@ class StableDiffusionUNet(UNetDenoiser):
         gradient_checkpointing: bool = False,
     ):
         super().__init__(arch, last_block, gradient_checkpointing)
-        levels = len(arch.block_out_channels)
-        theirs = on_meta(
-            require_sd('diffusers').UNet2DConditionModel,
-            in_channels=arch.input.channels,
-            down_block_types=['CrossAttnDownBlock2D'] * (levels - 1) + ['DownBlock2D'],
-            up_block_types=['UpBlock2D'] + ['CrossAttnUpBlock2D'] * (levels - 1),
-            block_out_channels=arch.block_out_channels,
-            layers_per_block=arch.layers_per_block,
-            cross_attention_dim=arch.cross_attention_dim,
-            attention_head_dim=arch.num_attention_heads,
-            use_linear_projection=arch.use_linear_projection,
-        )
-        # Modules in a tuple are not children: their weights have diffusers' names alone.
-        self._blocks = tuple(BlockLayers(*b) for b in _numbered(theirs)[: self.last_block])
+        theirs = on_meta(require_sd('diffusers').UNet2DConditionModel, **diffusers_config(arch))
+        names = {module: name for name, module in theirs.named_modules()}
+        numbered = _numbered(theirs)[: self.last_block]
+        self._layers = [[names[layer] for layer in layers] for layers in numbered]
+        # Modules in a list are not children: their weights have diffusers' names alone.
+        self._blocks = [BlockLayers(*layers) for layers in numbered]
         built = {layer for block in self._blocks for layer in block.modules()}
         if last_block is None:
             built |= {theirs.conv_norm_out, theirs.conv_out}
@@ -80,7 +73,12 @@ class StableDiffusionUNet(UNetDenoiser):
 
     def blocks(self) -> Iterator[BlockLayers]:
         """The blocks that are built, first to last."""
-        yield from self._blocks
+        for number, names in enumerate(self._layers):
+            layers = [self.get_submodule(name) for name in names]
+            # A layer may have been replaced by another, such as an adapter.
+            if any(a is not b for a, b in zip(layers, self._blocks[number], strict=True)):
+                self._blocks[number] = BlockLayers(*layers)
+            yield self._blocks[number]
 
     def embeddings(self) -> Iterator[nn.Module]:
         """What embeds timesteps."""
@@ -88,7 +86,8 @@ class StableDiffusionUNet(UNetDenoiser):
 
     def context(self, timesteps: Tensor, tokens: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
         """The embedding of the timesteps, and the text's tokens for each map."""
-        emb = self.time_embedding(sinusoids(timesteps, self.arch.block_out_channels[0]))
+        time = network_time(timesteps, self.arch.noise_schedule)
+        emb = self.time_embedding(sinusoids(time, self.arch.block_out_channels[0]))
         return emb, tokens.expand(batch_size, -1, -1)
 
     def forward(self, x_t: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
@@ -114,6 +113,28 @@ class StableDiffusionUNet(UNetDenoiser):
             )
         (h,) = self.features(x_t, timesteps, (self.last_block,), tokens)
         return self.conv_out(nn.functional.silu(self.conv_norm_out(h)))
+
+
+def diffusers_config(arch: StableDiffusionArchitecture) -> dict:
+    """The arguments of diffusers' ``UNet2DConditionModel``.
+
+    Args:
+        arch (StableDiffusionArchitecture): The architecture.
+
+    Returns:
+        dict: Its arguments.
+    """
+    attending = len(arch.block_out_channels) - 1
+    return dict(
+        in_channels=arch.input.channels,
+        down_block_types=['CrossAttnDownBlock2D'] * attending + ['DownBlock2D'],
+        up_block_types=['UpBlock2D'] + ['CrossAttnUpBlock2D'] * attending,
+        block_out_channels=arch.block_out_channels,
+        layers_per_block=arch.layers_per_block,
+        cross_attention_dim=arch.cross_attention_dim,
+        attention_head_dim=arch.num_attention_heads,
+        use_linear_projection=arch.use_linear_projection,
+    )
 
 
 def _numbered(unet: nn.Module) -> list[list[nn.Module]]:

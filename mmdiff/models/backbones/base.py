@@ -16,12 +16,13 @@ from mmdiff.diffusion import (
     NUM_TIMESTEPS,
     Denoiser,
     DenoiserArchitecture,
+    UNetDenoiser,
     fixed_noise,
     load_weights,
     q_sample,
     read_checkpoint,
 )
-from mmdiff.utils import check_bool, check_choice, check_int, local_file
+from mmdiff.utils import LOGS, check_bool, check_choice, check_int, local_file
 
 NOISES = ('random', 'fixed', 'none')
 AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
@@ -76,9 +77,9 @@ class DiffusionBackbone(BaseModule):
             blocks, and compute the rest again in the backward. Defaults to
             False.
         amp_dtype (str, optional): ``'float16'`` or ``'bfloat16'`` runs the
-            network in mixed precision, whatever the rest of the model does,
-            and returns float32. None follows the surrounding autocast, such as
-            ``--amp`` sets. Defaults to None.
+            network (and an autoencoder before it) in mixed precision, whatever
+            the rest of the model does, and returns float32. None follows the
+            surrounding autocast, such as ``--amp`` sets. Defaults to None.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``
             with what the family takes. Defaults to None: random weights.
 
@@ -146,6 +147,10 @@ class DiffusionBackbone(BaseModule):
         up_to = self._check_frozen(frozen)
         network = self.build_network(last_block, gradient_checkpointing=with_cp)
         network.freeze([*range(1, up_to + 1), *range(deepest + 1, last_block + 1)])
+        if deepest == 1 and isinstance(network, UNetDenoiser):
+            # Its first convolution takes none, and DDP waits for the gradient of what asks for one.
+            for module in network.embeddings():
+                module.requires_grad_(False)
         setattr(self, self.network_name, network)
 
     @classmethod
@@ -253,7 +258,9 @@ class DiffusionBackbone(BaseModule):
             FileNotFoundError: If there is no such file.
             CheckpointError: If it is broken or does not fit.
         """
-        self.load_network(read_checkpoint(local_file(checkpoint), prefix), checkpoint)
+        # With a prefix, it is that of a run.
+        allowed = LOGS if prefix else ()
+        self.load_network(read_checkpoint(local_file(checkpoint), prefix, allowed), checkpoint)
 
     def load_network(self, state_dict: dict[str, Tensor], source: str) -> None:
         """Fill the network, and log what it has no place for.
@@ -275,7 +282,8 @@ class DiffusionBackbone(BaseModule):
             left_out (Sequence[str]): Names of weights of blocks that are not
                 built.
         """
-        message = f'Loaded the {self.network_name} from {source}.'.replace('unet', 'U-Net')
+        name = self.network_name.replace('unet', 'U-Net')
+        message = f'Loaded the {name} from {source}.'
         if left_out:
             modules = dict.fromkeys('.'.join(key.split('.')[:2]) for key in left_out)
             message += (

@@ -93,7 +93,7 @@ class DiffusionTransformerBackbone(LatentDiffusionBackbone):
 
     def _check_init_cfg(self, init_cfg) -> None:
         super()._check_init_cfg(init_cfg)
-        if ('vae' in init_cfg) == bool(init_cfg.get('prefix')):
+        if bool(init_cfg.get('vae')) == bool(init_cfg.get('prefix')):
             raise ValueError(
                 'init_cfg must name vae, the autoencoder whose latents the transformer denoises '
                 "(a diffusers folder, a file, or 'hf://stabilityai/sd-vae-ft-ema'), or prefix, "

@@ -62,7 +62,7 @@ class GuidedDiffusionBackbone(DiffusionBackbone):
 
     @classmethod
     def find_architecture(cls, arch: str | dict | Architecture) -> Architecture:
-        """Look an ADM architecture up, see :func:`mmdiff.diffusion.get_architecture`."""
+        """Look an ADM architecture up, by name or fields."""
         return get_architecture(arch)
 
     def build_network(self, last_block: int, gradient_checkpointing: bool) -> UNet:

@@ -7,12 +7,16 @@ from torch import Tensor
 
 from mmdiff.diffusion import CheckpointError, DenoiserArchitecture, read_checkpoint
 from mmdiff.diffusion.autoencoder import LatentEncoder, load_autoencoder, read_autoencoder
-from mmdiff.utils import check_ints, local_file, local_folder
+from mmdiff.utils import LOGS, check_ints, local_file, local_folder
 
 from .base import DiffusionBackbone
 
-# What of an autoencoder's repository is read.
-VAE_FILES = ('config.json', 'diffusion_pytorch_model.safetensors')
+# What of a repository is read for an autoencoder: alone, or a pipeline's.
+VAE_FILES = tuple(
+    folder + file
+    for folder in ('', 'vae/')
+    for file in ('config.json', 'diffusion_pytorch_model.safetensors')
+)
 
 
 class LatentDiffusionBackbone(DiffusionBackbone):
@@ -86,7 +90,7 @@ class LatentDiffusionBackbone(DiffusionBackbone):
             FileNotFoundError: If there is no such file.
             CheckpointError: If it is broken or does not fit.
         """
-        state_dict = read_checkpoint(local_file(checkpoint), prefix)
+        state_dict = read_checkpoint(local_file(checkpoint), prefix, LOGS)
         network, vae = (
             {k.removeprefix(part): v for k, v in state_dict.items() if k.startswith(part)}
             for part in (f'{self.network_name}.', 'vae.')

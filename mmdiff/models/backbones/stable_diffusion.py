@@ -28,6 +28,8 @@ FILES = (
 )
 # CLIP's, of any text.
 NUM_TOKENS = 77
+# What needs the empty prompt's embedding; anything else is a file.
+PROMPTS = ('null', 'learnable')
 
 
 @MODELS.register_module()
@@ -88,10 +90,12 @@ class StableDiffusionBackbone(LatentDiffusionBackbone):
             )
         self.text = text
         width = self.arch.cross_attention_dim
-        if text in ('null', 'learnable'):
-            tokens = torch.randn(1, NUM_TOKENS, width)
-        else:
-            tokens = read_text(text, width)
+        if text == 'learnable' and max(self.blocks) == 1:
+            raise ValueError(
+                f"text='learnable' trains tokens, but block 1, the last of blocks={self.blocks}, "
+                'does not attend to them'
+            )
+        tokens = torch.randn(1, NUM_TOKENS, width) if text in PROMPTS else read_text(text, width)
         if text == 'learnable':
             self.text_tokens = nn.Parameter(tokens)
         else:
@@ -129,22 +133,25 @@ class StableDiffusionBackbone(LatentDiffusionBackbone):
             ImportError: If transformers is needed, and not installed.
         """
         if prefix:
-            self._set_text(self.load_run(checkpoint, prefix)['text_tokens'], checkpoint)
+            tokens = self.load_run(checkpoint, prefix).get('text_tokens')
+            if self.text in PROMPTS:
+                self._set_text(tokens, checkpoint)
         else:
             stored = open_checkpoint(local_folder(checkpoint, FILES))
             self.log_loaded(checkpoint, stored.load_unet(self.unet))
             if vae is None:
                 stored.load_vae(self.vae)
-            if self.text in ('null', 'learnable'):
+            if self.text in PROMPTS:
                 self._set_text(stored.null_text(self.arch), checkpoint)
                 print_log('Embedded the empty prompt.', logger='current')
         if vae is not None:
             self.load_vae(vae)
 
-    def _set_text(self, tokens: Tensor, source: str) -> None:
-        if tokens.shape != self.text_tokens.shape:
+    def _set_text(self, tokens: Tensor | None, source: str) -> None:
+        shape = None if tokens is None else tuple(tokens.shape)
+        if shape != tuple(self.text_tokens.shape):
             raise CheckpointError(
-                f'{source} gives a text of shape {tuple(tokens.shape)}, but arch and text need '
-                f'{tuple(self.text_tokens.shape)}'
+                f'{source} must have the tokens of a text, of shape '
+                f'{tuple(self.text_tokens.shape)}, got {shape}'
             )
         self.text_tokens.data.copy_(tokens)

@@ -1,4 +1,4 @@
-"""The contenders of the benchmark for latent diffusion models: features of latents."""
+"""The contenders of the benchmark for other networks than the ADM U-Net."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,14 +7,11 @@ import torch
 from benchmark_worker import Task, load, noiseless
 from torch import Tensor, nn
 
-from mmdiff.diffusion import Denoiser, DenoiserArchitecture
-from mmdiff.diffusion.dit import DiffusionTransformer, TransformerArchitecture
-from mmdiff.diffusion.stable_diffusion import StableDiffusionArchitecture, StableDiffusionUNet
+from mmdiff.diffusion import DenoiserArchitecture, network_of
+from mmdiff.diffusion.adm import EncoderArchitecture
+from mmdiff.diffusion.dit import TransformerArchitecture
+from mmdiff.diffusion.stable_diffusion import StableDiffusionArchitecture, diffusers_config
 
-NETWORKS = {
-    StableDiffusionArchitecture: StableDiffusionUNet,
-    TransformerArchitecture: DiffusionTransformer,
-}
 # CLIP's number of tokens.
 TEXT_LENGTH = 77
 
@@ -22,7 +19,7 @@ TEXT_LENGTH = 77
 def random_weights(arch: DenoiserArchitecture) -> dict[str, Tensor]:
     """Weights of the whole network, none of them zero."""
     torch.manual_seed(0)
-    network = NETWORKS[type(arch)](arch)
+    network = network_of(arch)(arch)
     for parameter in network.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.02)
@@ -42,17 +39,8 @@ def diffusers(task: Task, arch: DenoiserArchitecture, weights: Path, device: str
     from diffusers_unet import diffusers_blocks
     from guided_diffusion_unet import tapped
 
-    levels = len(arch.block_out_channels)
     with torch.device('meta'):
-        unet = UNet2DConditionModel(
-            down_block_types=['CrossAttnDownBlock2D'] * (levels - 1) + ['DownBlock2D'],
-            up_block_types=['UpBlock2D'] + ['CrossAttnUpBlock2D'] * (levels - 1),
-            block_out_channels=arch.block_out_channels,
-            layers_per_block=arch.layers_per_block,
-            cross_attention_dim=arch.cross_attention_dim,
-            attention_head_dim=arch.num_attention_heads,
-            use_linear_projection=arch.use_linear_projection,
-        )
+        unet = UNet2DConditionModel(**diffusers_config(arch))
     unet = load(unet, weights, device).requires_grad_(task.trained is not None)
     if task.checkpointing:
         unet.enable_gradient_checkpointing()
@@ -79,7 +67,7 @@ def mmdiff(task: Task, arch: DenoiserArchitecture, weights: Path, device: str) -
     # As tools/train.py and tools/test.py do it.
     keep_freed_memory()
     with torch.device('meta'):
-        network: Denoiser = NETWORKS[type(arch)](
+        network = network_of(arch)(
             arch,
             last_block=max(task.blocks, default=None),
             gradient_checkpointing=task.checkpointing,
@@ -102,7 +90,30 @@ def mmdiff(task: Task, arch: DenoiserArchitecture, weights: Path, device: str) -
     return run
 
 
+def guided_diffusion(
+    task: Task, arch: DenoiserArchitecture, weights: Path, device: str
+) -> Callable:
+    from guided_diffusion_unet import guided_diffusion_encoder, tapped
+
+    with torch.device('meta'):
+        encoder = guided_diffusion_encoder(arch)
+    encoder = load(encoder, weights, device).requires_grad_(False)
+    blocks = [*encoder.input_blocks, encoder.middle_block]
+
+    def run(x):
+        features = []
+        for timestep in task.timesteps:
+            t = torch.full((len(x),), timestep, device=x.device)
+            with tapped({number: blocks[number - 1] for number in task.blocks}) as outputs:
+                output = encoder(noiseless(x, timestep, arch), t)
+            features += [outputs[number] for number in task.blocks] or [output]
+        return features
+
+    return run
+
+
 CONTENDERS = {
+    EncoderArchitecture: {'guided-diffusion': guided_diffusion, 'mmdiff': mmdiff},
     StableDiffusionArchitecture: {'diffusers': diffusers, 'mmdiff': mmdiff},
     TransformerArchitecture: {'mmdiff': mmdiff},
 }
