@@ -14,6 +14,8 @@ from mmdiff.diffusion.adm import layout, norm
 pytest.importorskip('triton')
 from mmdiff.diffusion.adm.norm_kernels import group_norm
 
+pytestmark = pytest.mark.gpu
+
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 MANY = 33 if DEVICE == 'cuda' else 5
 # Of the norms of the published models; on a GPU with the sizes of their maps.

@@ -9,7 +9,8 @@ import argparse
 import torch
 from mmengine.device import get_device
 
-from mmdiff.diffusion import UNet, get_architecture, load_weights, read_checkpoint
+from mmdiff.diffusion import UNet, load_weights, read_checkpoint
+from mmdiff.diffusion.adm import get_architecture
 from mmdiff.utils import local_file
 
 

@@ -9,11 +9,11 @@ from torch import Tensor
 from mmdiff.diffusion import (
     NUM_TIMESTEPS,
     UNet,
-    get_architecture,
     q_sample,
     simple_loss,
     variational_bound,
 )
+from mmdiff.diffusion.adm import get_architecture
 from mmdiff.registry import MODELS
 
 

@@ -11,12 +11,21 @@ import shlex
 import statistics
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import date
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from benchmark_worker import Task, architecture, contenders_of, random_weights, serve
+from benchmark_worker import (
+    DTYPES,
+    Task,
+    architecture,
+    contenders_of,
+    random_weights,
+    serve,
+)
 
 from mmdiff.diffusion import adm, dit, get_architecture, stable_diffusion
 
@@ -49,13 +58,25 @@ TASKS = {
 }
 
 
+# Between contenders, relative to the norm of a map.
+TOLERANCE = {'float32': 1e-3, 'tf32': 1e-2, 'bfloat16': 0.1, 'float16': 0.02}
+
+
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--arch', default='adm-256-uncond', help='default: %(default)s')
     parser.add_argument(
         '--size', type=positive, default=256, help='side in pixels, default: %(default)s'
     )
-    parser.add_argument('--batch-size', type=positive, default=1, help='default: %(default)s')
+    parser.add_argument(
+        '--batch-size', type=positive, nargs='+', default=[1], help='one or more; default: 1'
+    )
+    parser.add_argument(
+        '--dtype',
+        choices=DTYPES,
+        default='float32',
+        help='precision; tf32 and float16 need a GPU; default: %(default)s',
+    )
     parser.add_argument('--rounds', type=positive, default=5, help='default: %(default)s')
     names = ['; '.join(task.name for task in tasks) for tasks in TASKS.values()]
     parser.add_argument(
@@ -73,6 +94,8 @@ def parse_args():
     )
     parser.add_argument('--out', type=Path, help='Markdown file to write')
     args = parser.parse_args()
+    if args.dtype in ('tf32', 'float16') and not torch.cuda.is_available():
+        parser.error(f'--dtype {args.dtype} needs a GPU, and there is none')
     arch = get_architecture(args.arch)
     if args.size % arch.total_stride:
         parser.error(f'--size must be a multiple of {arch.total_stride}, got {args.size}')
@@ -84,7 +107,7 @@ def parse_args():
         for name in getattr(args, option):
             if name not in known:
                 parser.error(f'--{option} {name!r}: {args.arch} has {"; ".join(known)}')
-    args.tasks = [tasks[name] for name in args.tasks]
+    args.tasks = [replace(tasks[name], dtype=args.dtype) for name in args.tasks]
     for task in args.tasks:
         if max(task.blocks, default=0) > arch.num_blocks:
             parser.error(f'--tasks {task.name!r}: {args.arch} has {arch.num_blocks} blocks')
@@ -118,15 +141,18 @@ class Worker:
         self.process.join()
 
 
-def measure(task: Task, args, weights: Path, device: str) -> dict[str, dict[str, float]]:
+def measure(
+    task: Task, batch_size: int, args, weights: Path, device: str
+) -> dict[str, dict[str, float]]:
     """Median seconds, MACs and peak memory of each contender, and the roofline's FLOP/s."""
     given = architecture(args.arch).input
     sides = [args.size // given.stride] * 2
-    shape = (args.batch_size, given.channels, *sides)
+    shape = (batch_size, given.channels, *sides)
     workers = {
         name: Worker(name, task, args.arch, weights, shape, device)
         for name in ('roofline', *args.contenders)
     }
+    check_same({name: workers[name].ask('features') for name in args.contenders}, task)
     answers = {name: [] for name in workers}
     # The first round warms up.
     for number in range(args.rounds + 1):
@@ -149,12 +175,27 @@ def measure(task: Task, args, weights: Path, device: str) -> dict[str, dict[str,
     return measured
 
 
+def check_same(features: dict[str, list[torch.Tensor]], task: Task) -> None:
+    """Stop where contenders do not compute the same."""
+    (first, expected), *others = features.items()
+    for name, found in others:
+        for a, b in zip(found, expected, strict=True):
+            difference = ((a - b).norm() / b.norm()).item()
+            # Not so for NaN.
+            if not difference <= TOLERANCE[task.dtype]:
+                raise SystemExit(
+                    f'{task.name}, {task.dtype}: {name} differs from {first} by {difference:.2g}, '
+                    f'relatively; at most {TOLERANCE[task.dtype]} is allowed'
+                )
+
+
 def rows(task: Task, measured: dict[str, dict[str, float]]) -> list[str]:
     roofline = measured['roofline']['flops']
     contenders = {name: m for name, m in measured.items() if name != 'roofline'}
     first = next(iter(contenders.values()))
+    digits = 2 if first['seconds'] >= 1 else 4
     return [
-        f'| {task.name} | {name} | {m["macs"] / 1e9:.1f} | {m["seconds"]:.2f} | '
+        f'| {task.name} | {name} | {m["macs"] / 1e9:.1f} | {m["seconds"]:.{digits}f} | '
         f'{first["seconds"] / m["seconds"]:.2f}x | {m["memory"] / 1e9:.2f} | '
         f'{m["memory"] / first["memory"]:.0%} | {2 * m["macs"] / m["seconds"] / roofline:.0%} |'
         for name, m in contenders.items()
@@ -180,14 +221,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / 'unet.pt'
         torch.save(random_weights(args.arch), weights)
-        for task in args.tasks:
-            measured = measure(task, args, weights, device)
+        for task, batch_size in product(args.tasks, args.batch_size):
+            measured = measure(task, batch_size, args, weights, device)
             rooflines.append(measured['roofline']['flops'])
+            if len(args.batch_size) > 1:
+                task = replace(task, name=f'{task.name}, batch {batch_size}')
             table += rows(task, measured)
     text = '\n'.join(
         [
             f'`python {shlex.join(sys.argv)}`, {date.today()}, {machine(device)}, PyTorch '
-            f'{torch.__version__}: {args.arch}, float32, batch {args.batch_size} of '
+            f'{torch.__version__}: {args.arch}, {args.dtype}, batch '
+            f'{", ".join(map(str, args.batch_size))} of '
             f'{args.size}x{args.size}, median of {args.rounds} rounds. Roofline (the fastest of '
             f'some plain convolutions and matrix products): {min(rooflines) / 1e9:.0f} to '
             f'{max(rooflines) / 1e9:.0f} GFLOP/s.',

@@ -1,10 +1,11 @@
 """The contenders of the benchmark for other networks than the ADM U-Net."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from benchmark_worker import Task, load, noiseless
+from benchmark_worker import HALF, Task, autocast, load, noiseless
 from torch import Tensor, nn
 
 from mmdiff.diffusion import DenoiserArchitecture, network_of
@@ -46,12 +47,21 @@ def diffusers(task: Task, arch: DenoiserArchitecture, weights: Path, device: str
         unet.enable_gradient_checkpointing()
     last_layers = [layers[-1] for layers in diffusers_blocks(unet)]
     tokens = condition(arch, device)
+    # Its users hold the weights in half precision, but to train.
+    dtype = HALF.get(task.dtype) if task.trained is None else None
+    if dtype and device != 'meta':
+        unet.to(dtype)
+        tokens = tokens.to(dtype)
 
     def run(x):
+        with nullcontext() if dtype else autocast(task, x):
+            return features_of(x)
+
+    def features_of(x):
         features = []
         for timestep in task.timesteps:
             with tapped({number: last_layers[number - 1] for number in task.blocks}) as outputs:
-                x_t = noiseless(x, timestep, arch)
+                x_t = noiseless(x, timestep, arch).to(tokens.dtype)
                 output = unet(x_t, timestep, tokens.expand(len(x), -1, -1)).sample
             # A transformer's output is a tuple.
             maps = [outputs[number] for number in task.blocks] or [output]
@@ -78,6 +88,10 @@ def mmdiff(task: Task, arch: DenoiserArchitecture, weights: Path, device: str) -
     tokens = condition(arch, device)
 
     def run(x):
+        with autocast(task, x):
+            return features_of(x)
+
+    def features_of(x):
         features = []
         for timestep in task.timesteps:
             x_t, t = noiseless(x, timestep, arch), torch.tensor([timestep], device=x.device)
@@ -101,6 +115,10 @@ def guided_diffusion(
     blocks = [*encoder.input_blocks, encoder.middle_block]
 
     def run(x):
+        with autocast(task, x):
+            return features_of(x)
+
+    def features_of(x):
         features = []
         for timestep in task.timesteps:
             t = torch.full((len(x),), timestep, device=x.device)

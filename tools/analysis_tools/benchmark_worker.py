@@ -1,6 +1,7 @@
 """What a process of the benchmark does: one contender, one task."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -12,6 +13,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmdiff.diffusion import Architecture, DenoiserArchitecture, UNet, get_architecture, q_sample
+
+# Each contender's own way to it: weights in float32 under autocast, unless it says otherwise.
+HALF = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
+DTYPES = ('float32', 'tf32', *HALF)
 
 # Large packages of one contender are not imported into the process of another: they take memory.
 
@@ -31,6 +36,7 @@ class Task:
             ``'feedback'``.
         checkpointing (bool): Whether the backward computes activations
             again.
+        dtype (str): Precision, of :data:`DTYPES`.
     """
 
     name: str
@@ -39,6 +45,7 @@ class Task:
     timesteps: tuple[int, ...] = (90,)
     trained: str | None = None
     checkpointing: bool = False
+    dtype: str = 'float32'
 
 
 def architecture(name: str) -> DenoiserArchitecture:
@@ -99,15 +106,30 @@ def noiseless(x_0: Tensor, timestep: int, arch: DenoiserArchitecture) -> Tensor:
     return q_sample(x_0, timestep, None, arch.noise_schedule)
 
 
+def autocast(task: Task, x: Tensor) -> AbstractContextManager:
+    """Mixed precision, where the task has it."""
+    dtype = HALF.get(task.dtype)
+    return torch.autocast(x.device.type, dtype) if dtype else nullcontext()
+
+
 def guided_diffusion(task: Task, arch: Architecture, weights: Path, device: str) -> Callable:
     from guided_diffusion_unet import authors_diffeed, authors_features, guided_diffusion_unet
 
     with torch.device('meta'):
         unet = guided_diffusion_unet(arch, use_checkpoint=task.checkpointing)
     unet = load(unet, weights, device).requires_grad_(task.trained == 'U-Net')
+    own_float16 = task.dtype == 'float16' and task.trained is None
+    if own_float16:
+        # As its option use_fp16 does.
+        unet.convert_to_fp16()
+        unet.dtype = torch.float16
     feedback = feedback_network(arch, task, device) if task.feedback else None
 
     def run(x):
+        with nullcontext() if own_float16 else autocast(task, x):
+            return features_of(x)
+
+    def features_of(x):
         features = []
         for timestep in task.timesteps:
             x_t = noiseless(x, timestep, arch)
@@ -136,9 +158,18 @@ def diffusers(task: Task, arch: Architecture, weights: Path, device: str) -> Cal
     last_layers = [layers[-1] for layers in diffusers_blocks(unet)]
     feedback = feedback_network(arch, task, device) if task.feedback else None
 
+    # Its users hold the weights in half precision, but to train.
+    dtype = HALF.get(task.dtype) if task.trained is None else None
+    if dtype and device != 'meta':
+        unet.to(dtype)
+
     def pass_over(x, timestep, blocks):
-        with tapped({number: last_layers[number - 1] for number in blocks}) as outputs:
-            output = unet(noiseless(x, timestep, arch), timestep).sample
+        x_t = noiseless(x, timestep, arch)
+        with (
+            tapped({number: last_layers[number - 1] for number in blocks}) as outputs,
+            nullcontext() if dtype else autocast(task, x),
+        ):
+            output = unet(x_t.to(dtype) if dtype and device != 'meta' else x_t, timestep).sample
         return [outputs[number] for number in blocks] or [output]
 
     def run(x):
@@ -149,10 +180,11 @@ def diffusers(task: Task, arch: Architecture, weights: Path, device: str) -> Cal
                 continue
             with torch.no_grad():
                 sources = pass_over(x, timestep, tuple(feedback.targets))
-            additions = feedback(sources, x.shape[-2:])
+            with autocast(task, x):
+                additions = feedback([source.float() for source in sources], x.shape[-2:])
             hooks = [
                 last_layers[number - 1].register_forward_hook(
-                    lambda module, args, output, addition=addition: output + addition
+                    lambda module, args, output, addition=addition: output + addition.to(output)
                 )
                 for number, addition in additions.items()
             ]
@@ -176,7 +208,12 @@ def mmdiff(task: Task, arch: Architecture, weights: Path, device: str) -> Callab
         unet = load(unet, weights, device).requires_grad_(False)
         (timestep,) = task.timesteps
         t = torch.tensor([timestep], device=device)
-        return lambda x: [unet(noiseless(x, timestep, arch), t)]
+
+        def output(x):
+            with autocast(task, x):
+                return [unet(noiseless(x, timestep, arch), t)]
+
+        return output
     settings = dict(
         arch=arch,
         blocks=task.blocks,
@@ -185,6 +222,7 @@ def mmdiff(task: Task, arch: Architecture, weights: Path, device: str) -> Callab
         eval_noise='none',
         frozen='none' if task.trained == 'U-Net' else 'all',
         with_cp=task.checkpointing,
+        amp_dtype=task.dtype if task.dtype in HALF else None,
     )
     with torch.device('meta'):
         if task.feedback:
@@ -208,14 +246,24 @@ def step(features_of: Callable, x: Tensor, task: Task) -> None:
             features_of(x)
         return
     features = features_of(x)
-    sum(feature.square().mean() for feature in features).backward()
+    sum(feature.float().square().mean() for feature in features).backward()
 
 
-def seconds_a_step(function: Callable, device: str, at_least: float = 5.0) -> float:
-    """Mean over as many steps as some seconds hold, at least one.
+def sample_of(features: Sequence) -> list[Tensor]:
+    """Some values of each map, to compare contenders by."""
+    maps = []
+    for feature in features:
+        maps += [feature] if torch.is_tensor(feature) else feature
+    return [m.detach().flatten()[:: max(1, m.numel() // 10_000)].float().cpu() for m in maps]
+
+
+def seconds_a_step(function: Callable, device: str, at_least: float | None = None) -> float:
+    """Mean over as many steps as some seconds hold (by default five, on a GPU half a one).
 
     After a pause, in which the others had their turn, the first is slower by up to a tenth.
     """
+    if at_least is None:
+        at_least = 0.5 if device.startswith('cuda') else 5.0
     taken = []
     while sum(taken) < at_least:
         taken.append(seconds(function, device))
@@ -223,33 +271,43 @@ def seconds_a_step(function: Callable, device: str, at_least: float = 5.0) -> fl
 
 
 def seconds(function: Callable, device: str) -> float:
-    wait = torch.cuda.synchronize if device.startswith('cuda') else lambda: None
-    wait()
+    if device.startswith('cuda'):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        torch.cuda.synchronize()
+        start.record()
+        function()
+        end.record()
+        torch.cuda.synchronize()
+        return start.elapsed_time(end) / 1000
     start = perf_counter()
     function()
-    wait()
     return perf_counter() - start
 
 
-def fastest_flops(device: str) -> float:
-    """FLOP/s, over a second, of the fastest of some plain convolutions and matrix products."""
+def fastest_flops(device: str, dtype: torch.dtype) -> float:
+    """FLOP/s of the fastest of some plain convolutions and matrix products."""
+    at_least = 0.2 if device.startswith('cuda') else 1.0
     return max(
-        flops / seconds_a_step(function, device, at_least=1.0)
-        for flops, function in _plain_operations(device)
+        flops / seconds_a_step(function, device, at_least)
+        for flops, function in _plain_operations(device, dtype)
     )
 
 
 @torch.no_grad()
-def _plain_operations(device: str) -> Iterator[tuple[int, Callable]]:
-    side = 2048
-    a = torch.randn(side, side, device=device)
+def _plain_operations(device: str, dtype: torch.dtype) -> Iterator[tuple[int, Callable]]:
+    # A GPU is not full with less.
+    on_gpu = device.startswith('cuda')
+    side, batch = (8192, 8) if on_gpu else (2048, 1)
+    a = torch.randn(side, side, device=device, dtype=dtype)
     yield 2 * side**3, lambda: a @ a
     formats = (torch.contiguous_format, torch.channels_last)
     # Channels and sides as they are in the 256x256 model.
     for (channels, side), layout in product([(256, 128), (512, 64), (512, 32)], formats):
-        x = torch.randn(1, channels, side, side, device=device).to(memory_format=layout)
-        weight = torch.randn(channels, channels, 3, 3, device=device).to(memory_format=layout)
-        yield 18 * channels**2 * side**2, lambda x=x, weight=weight: F.conv2d(x, weight, padding=1)
+        kwargs = dict(device=device, dtype=dtype)
+        x = torch.randn(batch, channels, side, side, **kwargs).to(memory_format=layout)
+        weight = torch.randn(channels, channels, 3, 3, **kwargs).to(memory_format=layout)
+        flops = 18 * batch * channels**2 * side**2
+        yield flops, lambda x=x, weight=weight: F.conv2d(x, weight, padding=1)
 
 
 def reset_peak_memory(device: str) -> None:
@@ -271,7 +329,8 @@ def count_macs(
     task: Task, contender: str, arch: DenoiserArchitecture, shape: tuple, weights: Path
 ) -> int:
     """MACs of a step, backward included, by its shapes alone; computed again does not count."""
-    task = replace(task, checkpointing=False)
+    # Operators count alike in any precision.
+    task = replace(task, checkpointing=False, dtype='float32')
     features_of = contenders_of(arch)[contender](task, arch, weights, 'meta')
     with FlopCounterMode(display=False) as counter:
         step(features_of, torch.empty(shape, device='meta'), task)
@@ -281,6 +340,9 @@ def count_macs(
 def serve(connection, contender, task, arch, weights, shape, device) -> None:
     """Answer the benchmark's questions until it says that it has no more."""
     arch = architecture(arch)
+    # PyTorch's default is TF32 for convolutions alone.
+    torch.backends.cuda.matmul.allow_tf32 = task.dtype == 'tf32'
+    torch.backends.cudnn.allow_tf32 = task.dtype == 'tf32'
     if contender != 'roofline':
         features_of = contenders_of(arch)[contender](task, arch, weights, device)
         torch.manual_seed(0)
@@ -292,7 +354,10 @@ def serve(connection, contender, task, arch, weights, shape, device) -> None:
         elif question == 'macs':
             answer = count_macs(task, contender, arch, shape, weights)
         elif contender == 'roofline':
-            answer = fastest_flops(device)
+            answer = fastest_flops(device, HALF.get(task.dtype, torch.float32))
+        elif question == 'features':
+            with torch.no_grad():
+                answer = sample_of(features_of(x))
         else:
             answer = seconds_a_step(lambda: step(features_of, x, task), device)
         connection.send(answer)

@@ -88,11 +88,11 @@ def authors_diffeed(
     """
     with torch.no_grad():
         sources = authors_features(unet, x_t, t, tuple(feedback.targets))
-    additions = feedback(sources, x_t.shape[-2:])
+    additions = feedback([source.float() for source in sources], x_t.shape[-2:])
     modules = numbered_blocks(unet)
 
     def hook(number):
-        return lambda module, args, output: output + additions[number]
+        return lambda module, args, output: output + additions[number].to(output)
 
     hooks = [modules[number - 1].register_forward_hook(hook(number)) for number in additions]
     try:
