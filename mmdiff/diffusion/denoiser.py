@@ -142,7 +142,8 @@ def look_up(
         TypeError: If ``arch`` is none of these, or lacks a needed field.
         ValueError: If the name or a field is unknown, or a value is bad.
     """
-    if isinstance(arch, family):
+    # Not of a class derived from it, such as the classifier's of the U-Net's.
+    if type(arch) is family:
         return arch
     if isinstance(arch, str):
         if arch not in known:

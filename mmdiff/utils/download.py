@@ -9,6 +9,8 @@ from urllib.parse import urlparse
 import torch
 from filelock import FileLock
 
+from mmdiff.diffusion.parts import require_sd
+
 HUB = 'hf://'
 SHIPPED = Path(__file__).parent.parent / 'checkpoints'
 
@@ -97,12 +99,10 @@ def _from_hub(path: str, files: Sequence[str]) -> str:
         allowed = f'{HUB}ORGANISATION/NAME' + ('[/FILE]' if files else '/FILE')
         raise ValueError(f'checkpoint must be {allowed}, got {path}')
     name, revision, file = named.groups()
-    # Not before: few need it.
-    from huggingface_hub import snapshot_download
-
+    hub = require_sd('huggingface_hub')
     patterns = [file, f'{file}/*'] if file else list(files)
     try:
-        folder = snapshot_download(name, revision=revision, allow_patterns=patterns)
+        folder = hub.snapshot_download(name, revision=revision, allow_patterns=patterns)
     except (OSError, ValueError) as error:
         raise ConnectionError(
             f'could not download {path}: {error}. Where you have the files, name their place in '
