@@ -286,6 +286,24 @@ def test_amp_dtype(family):
         assert 0 < (latents - expected).abs().mean() < 0.05 * expected.abs().mean()
 
 
+@with_several_timesteps
+def test_weights_in_half_precision_give_the_same_features(family):
+    settings = dict(amp_dtype='bfloat16', timestep=(90, 300))
+    if 'learnable' in family:
+        with pytest.raises(ValueError, match='nothing is trained'):
+            backbone(family, frozen='all', **settings).hold_weights_in_amp_dtype()
+        return
+    model, held = (backbone(family, frozen='all', **settings).eval() for _ in range(2))
+    held.hold_weights_in_amp_dtype()
+    sizes = [sum(v.nbytes for v in m.state_dict().values()) for m in (model, held)]
+    assert sizes[1] < 0.7 * sizes[0]
+    with torch.no_grad():
+        for maps, others in zip(model(images()), held(images()), strict=True):
+            same(maps, others, tolerance=0)
+    with pytest.raises(ValueError, match='got amp_dtype=None'):
+        backbone(family, frozen='all').hold_weights_in_amp_dtype()
+
+
 @every_family
 def test_surrounding_autocast_is_followed_in_training(family):
     """What --amp sets, here in bfloat16: the same gradients, nearly."""

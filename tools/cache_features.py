@@ -84,6 +84,8 @@ def main():
     model = build_model(cfg, data_preprocessor(cfg))
     check_frozen(model.backbone)
     weights = weights_digest(model.backbone)
+    if getattr(model.backbone, 'amp_dtype', None) is not None:
+        model.backbone.hold_weights_in_amp_dtype()
 
     def features_of(samples):
         images = model.data_preprocessor(samples, False)['inputs']

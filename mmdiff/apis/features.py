@@ -93,7 +93,9 @@ class FeatureExtractor:
             arch=arch, timestep=timestep, frozen='all', init_cfg=init_cfg, **kwargs
         )
         self.backbone.init_weights()
-        self.backbone.to(self.device).eval()
+        self.backbone.to(self.device).eval().requires_grad_(False)
+        if self.backbone.amp_dtype is not None:
+            self.backbone.hold_weights_in_amp_dtype()
         self.size = self.backbone.arch.image_size if size == 'trained' else size
 
     def __call__(

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmdiff.diffusion import (
     NUM_TIMESTEPS,
@@ -338,6 +338,25 @@ class DiffusionBackbone(BaseModule):
         if self.amp_dtype is None:
             return nullcontext()
         return torch.autocast(device.type, self.amp_dtype)
+
+    def hold_weights_in_amp_dtype(self) -> None:
+        """Hold the weights of convolutions and linear layers in ``amp_dtype``, for inference.
+
+        Autocast would cast them at every forward: features are the same, in
+        half the memory. Norms stay in float32. A checkpoint would have rounded
+        weights from then on.
+
+        Raises:
+            ValueError: If there is no ``amp_dtype``, or weights are trained.
+        """
+        if self.amp_dtype is None or any(p.requires_grad for p in self.parameters()):
+            raise ValueError(
+                'weights can be held in amp_dtype where it is given and nothing is trained '
+                f"(frozen='all'), got amp_dtype={self.amp_dtype}"
+            )
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
+                module.to(self.amp_dtype)
 
     def encode(self, images: Tensor) -> Tensor:
         """What is noised of images: pixels, unless the family has latents.
