@@ -121,7 +121,6 @@ def run_python(code):
 @pytest.mark.parametrize(
     'imports',
     [
-        'mmdiff, mmpretrain',
         'mmdiff, mmseg.models, mmdet.models',
         'transformers, mmdiff, mmpretrain',
     ],
