@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ..autoencoder import (
@@ -54,12 +53,13 @@ class DiffusersFolder:
         """
         config, state_dict, source = read_component(self.path / 'unet')
         check_version(state_dict, unet.arch, source)
-        # No weight shows them. diffusers calls them so for what they are not.
-        heads = config.get('num_attention_heads') or config.get('attention_head_dim')
+        # No weight shows how many heads there are, which diffusers calls their width.
+        found = config.get('num_attention_heads') or config.get('attention_head_dim')
         levels = unet.arch.num_attention_heads
-        if heads is not None and tuple(torch.tensor(heads).expand(len(levels)).tolist()) != levels:
+        heads = tuple(found) if isinstance(found, list) else (found,) * len(levels)
+        if found is not None and heads != levels:
             raise CheckpointError(
-                f'{source} is of a network with other attention: its config.json has {heads} '
+                f'{source} is of a network with other attention: its config.json has {found} '
                 f'heads, arch has num_attention_heads={levels}'
             )
         return load_weights(unet, state_dict, source)
