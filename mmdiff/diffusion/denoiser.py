@@ -158,6 +158,21 @@ def look_up(
     return family(**arch)
 
 
+def levels_after(middle: int, num_levels: int, size: int) -> tuple[tuple[int, ...], ...]:
+    """Numbers of the blocks after a U-Net's middle, level by level.
+
+    Args:
+        middle (int): Number of the middle block.
+        num_levels (int): Number of levels.
+        size (int): Blocks of each.
+
+    Returns:
+        tuple[tuple[int, ...], ...]: The numbers, coarsest level first.
+    """
+    starts = range(middle + 1, middle + 1 + size * num_levels, size)
+    return tuple(tuple(range(start, start + size)) for start in starts)
+
+
 def check_positive_ints(arch: DenoiserArchitecture, *names: str) -> None:
     """Refuse fields of an architecture that are not ints of at least 1.
 

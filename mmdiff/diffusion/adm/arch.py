@@ -14,6 +14,7 @@ from ..denoiser import (
     DenoiserArchitecture,
     check_noise_schedule,
     check_positive_ints,
+    levels_after,
     look_up,
 )
 
@@ -144,10 +145,7 @@ class Architecture(DenoiserArchitecture):
     @property
     def decoder_levels(self) -> tuple[tuple[int, ...], ...]:
         """Numbers of the blocks of each decoder level, coarsest first."""
-        size = self.num_res_blocks + 1
-        first = self.middle + 1
-        starts = range(first, first + size * len(self.channel_mult), size)
-        return tuple(tuple(range(start, start + size)) for start in starts)
+        return levels_after(self.middle, len(self.channel_mult), self.num_res_blocks + 1)
 
     @cached_property
     def blocks(self) -> tuple[ADMBlock, ...]:

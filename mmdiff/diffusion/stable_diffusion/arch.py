@@ -9,6 +9,7 @@ from ..denoiser import (
     ModelInput,
     check_noise_schedule,
     check_positive_ints,
+    levels_after,
     look_up,
 )
 
@@ -100,10 +101,7 @@ class StableDiffusionArchitecture(DenoiserArchitecture):
     @property
     def decoder_levels(self) -> tuple[tuple[int, ...], ...]:
         """Numbers of the blocks of each decoder level, coarsest first."""
-        size = self.layers_per_block + 1
-        first = self.middle + 1
-        starts = range(first, first + size * len(self.block_out_channels), size)
-        return tuple(tuple(range(start, start + size)) for start in starts)
+        return levels_after(self.middle, len(self.block_out_channels), self.layers_per_block + 1)
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
