@@ -24,7 +24,9 @@ def fake_run(tmp_path, amp=False):
 
 def feed(hook, run, losses):
     for loss in losses:
-        outputs = dict(loss=torch.tensor(loss), loss_mask=torch.tensor(1.0), acc=3)
+        # An accuracy of nothing is no divergence.
+        acc = torch.tensor(float('nan'))
+        outputs = dict(loss=torch.tensor(loss), loss_mask=torch.tensor(1.0), acc_seg=acc)
         hook.after_train_iter(run, 0, outputs=outputs)
         run.iter += 1
 
@@ -84,6 +86,17 @@ def test_weights_that_are_not_finite_are_not_ranked(tmp_path):
     hook.before_val(run)
     run.model.weight.data[0, 0] = torch.inf
     with pytest.raises(DivergedError, match='are weight'):
+        hook.before_val(run)
+
+
+def test_buffers_that_are_not_finite_by_design(tmp_path):
+    hook, run = DivergenceHook(), fake_run(tmp_path)
+    run.model.register_buffer('mask', torch.full((2,), -torch.inf))
+    hook.before_train(run)
+    hook.before_val(run)
+    hook.before_save_checkpoint(run, dict(state_dict=run.model.state_dict()))
+    run.model.register_buffer('mean', torch.full((2,), torch.nan))
+    with pytest.raises(DivergedError, match='are mean'):
         hook.before_val(run)
 
 

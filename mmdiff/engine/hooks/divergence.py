@@ -46,6 +46,15 @@ class DivergenceHook(Hook):
         self._losses: dict[str, Tensor] = {}
         # On the losses' device: iterations in a row that were not finite, and where they began.
         self._streak = self._began = self._diverged = None
+        self._exempt: set[str] = set()
+
+    def before_train(self, runner) -> None:
+        """Note what is not finite by design, such as a mask of minus infinity.
+
+        Args:
+            runner (Runner): The run.
+        """
+        self._exempt = set(_not_finite(runner.model.named_buffers()))
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Look at the losses.
@@ -62,7 +71,8 @@ class DivergenceHook(Hook):
         self._losses = {
             name: value.detach().reshape(())
             for name, value in (outputs or {}).items()
-            if isinstance(value, Tensor) and value.is_floating_point() and value.numel() == 1
+            # What MMEngine adds up; an accuracy may have nothing to be of.
+            if 'loss' in name and isinstance(value, Tensor) and value.numel() == 1
         }
         if not self._losses:
             return
@@ -125,15 +135,19 @@ class DivergenceHook(Hook):
         """
         self._read(runner)
 
-    @staticmethod
-    def _check(runner, weights: Iterable[tuple[str, Tensor]]) -> None:
-        broken = [
-            name
-            for name, value in weights
-            if value.is_floating_point() and not value.isfinite().all()
-        ]
+    def _check(self, runner, weights: Iterable[tuple[str, Tensor]]) -> None:
+        broken = [name for name in _not_finite(weights) if name not in self._exempt]
         if broken:
             raise _diverged(runner, f'by iteration {runner.iter}', broken)
+
+
+def _not_finite(weights: Iterable[tuple[str, Tensor]]) -> list[str]:
+    return [
+        # As without a wrapper for distributed training.
+        name.removeprefix('module.')
+        for name, value in weights
+        if value.is_floating_point() and not value.isfinite().all()
+    ]
 
 
 def _diverged(runner, when: str, names: list[str]) -> DivergedError:

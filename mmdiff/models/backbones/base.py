@@ -50,8 +50,7 @@ class DiffusionBackbone(BaseModule):
             fields.
         timestep (int | Sequence[int]): Timestep t of the noised image, from 0
             to 999, or several, whose features are all returned (for DifFormer,
-            section 3.2). Defaults to 90, the paper's for segmentation
-            (section 4.4).
+            section 3.2).
         blocks (int | Sequence[int]): Numbers of the blocks whose features are
             returned, counted from 1 as in the paper.
         noise (str): The noise in training. ``'random'`` is a fresh draw at
@@ -101,8 +100,8 @@ class DiffusionBackbone(BaseModule):
     def __init__(
         self,
         arch: str | dict | DenoiserArchitecture,
-        timestep: int | Sequence[int] = 90,
-        blocks: int | Sequence[int] = (),
+        timestep: int | Sequence[int],
+        blocks: int | Sequence[int],
         noise: str = 'random',
         eval_noise: str = 'fixed',
         seed: int = 0,
@@ -292,11 +291,11 @@ class DiffusionBackbone(BaseModule):
             )
         print_log(message, logger='current')
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...] | tuple[tuple[Tensor, ...], ...]:
+    def forward(self, x_0: Tensor) -> tuple[Tensor, ...] | tuple[tuple[Tensor, ...], ...]:
         """Features of noised images.
 
         Args:
-            images (Tensor): RGB images in [-1, 1], shape (N, 3, H, W).
+            x_0 (Tensor): RGB images in [-1, 1], shape (N, 3, H, W).
 
         Returns:
             tuple[Tensor, ...]: For each of ``blocks``, in their order, a map
@@ -307,15 +306,15 @@ class DiffusionBackbone(BaseModule):
             TypeError: If the input is not of floating point.
             ValueError: If it is not of shape (N, 3, H, W), or empty.
         """
-        if images.dim() != 4 or images.shape[1] != 3 or not images.numel():
+        if x_0.dim() != 4 or x_0.shape[1] != 3 or not x_0.numel():
             raise ValueError(
-                f'x_0 must have shape (N, 3, H, W), none of them 0, got {tuple(images.shape)}'
+                f'x_0 must have shape (N, 3, H, W), none of them 0, got {tuple(x_0.shape)}'
             )
-        if not images.is_floating_point():
-            raise TypeError(f'x_0 must hold floating-point values in [-1, 1], got {images.dtype}')
-        x_0 = self.encode(self._pad(images))
-        x_t = [self.noised(x_0, t) for t in self.timesteps]
-        with self.precision(images.device):
+        if not x_0.is_floating_point():
+            raise TypeError(f'x_0 must hold floating-point values in [-1, 1], got {x_0.dtype}')
+        encoded = self.encode(self._pad(x_0))
+        x_t = [self.noised(encoded, t) for t in self.timesteps]
+        with self.precision(x_0.device):
             if self.batch_timesteps:
                 maps = self._features_at(torch.cat(x_t), self.timesteps)
                 features = list(zip(*(m.chunk(len(x_t)) for m in maps), strict=True))
@@ -323,7 +322,7 @@ class DiffusionBackbone(BaseModule):
                 features = [
                     self._features_at(x, (t,)) for x, t in zip(x_t, self.timesteps, strict=True)
                 ]
-        finished = tuple(self._finish(maps, images.shape[-2:]) for maps in features)
+        finished = tuple(self._finish(maps, x_0.shape[-2:]) for maps in features)
         return finished[0] if self.single_timestep else finished
 
     def precision(self, device: torch.device) -> AbstractContextManager:
