@@ -23,7 +23,18 @@ class Conv2d(nn.Conv2d):
     def __init__(self, in_channels: int, channels: int, kernel_size: int = 3):
         super().__init__(in_channels, channels, kernel_size, padding=kernel_size // 2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, add_bias: bool = True) -> Tensor:
+        """Convolve.
+
+        Args:
+            x (Tensor): Shape (N, C, H, W).
+            add_bias (bool): False leaves it to what follows. Defaults to True.
+
+        Returns:
+            Tensor: Shape (N, channels, H, W).
+        """
+        if not add_bias:
+            return self._conv_forward(x, self.weight, None)
         if x.device.type != 'cpu' or x.dtype != torch.float32 or torch.is_autocast_enabled('cpu'):
             return super().forward(x)
         if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):

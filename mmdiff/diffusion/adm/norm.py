@@ -24,6 +24,7 @@ class GroupNorm32(nn.GroupNorm):
         scale: Tensor | None = None,
         shift: Tensor | None = None,
         silu: bool = False,
+        addend: Tensor | None = None,
     ) -> Tensor:
         """Normalise, and multiply by 1 + ``scale`` and add ``shift`` if given.
 
@@ -32,16 +33,23 @@ class GroupNorm32(nn.GroupNorm):
             scale (Tensor, optional): Shape (N, C), or (1, C) for all alike.
             shift (Tensor, optional): Of the shape of ``scale``.
             silu (bool): Apply SiLU to that. Defaults to False.
+            addend (Tensor, optional): Added to ``x`` before, shape (N, C), or
+                (1, C) for all alike.
 
         Returns:
             Tensor: Of the shape and dtype of ``x``.
         """
         weight, bias = self.weight, self.bias
+        shape = (..., *[None] * (x.dim() - 2))
         if has_norm_kernels(x.device.type):
             # Not before: it imports Triton.
             from .norm_kernels import group_norm
 
-            return group_norm(x, self.num_groups, weight, bias, scale, shift, self.eps, silu)
+            return group_norm(
+                x, self.num_groups, weight, bias, scale, shift, self.eps, silu, addend
+            )
+        if addend is not None:
+            x = x + addend.type(x.dtype)[shape]
         same_for_all = scale is not None and len(scale) == 1
         if same_for_all:
             # A pass over the map less than to scale and shift it afterwards.
@@ -50,11 +58,25 @@ class GroupNorm32(nn.GroupNorm):
         if scale is None or same_for_all:
             h = _group_norm(x.float(), self.num_groups, weight, bias, self.eps, silu)
         else:
-            shape = (..., *[None] * (x.dim() - 2))
             h = _group_norm(x.float(), self.num_groups, weight, bias, self.eps)
             h = torch.addcmul(shift.float()[shape], h, 1 + scale.float()[shape])
             h = _silu(h) if silu else h
         return h.type(x.dtype)
+
+    def pooled(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise, apply SiLU and pool 2x2; and pool the map itself.
+
+        It has no gradient, and wants the kernels of ``norm_kernels.py``.
+
+        Args:
+            x (Tensor): Shape (N, C, H, W).
+
+        Returns:
+            tuple[Tensor, Tensor]: Each of shape (N, C, H // 2, W // 2).
+        """
+        from .norm_kernels import pooled_group_norm
+
+        return pooled_group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 def _silu(h: Tensor) -> Tensor:

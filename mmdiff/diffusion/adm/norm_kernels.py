@@ -2,16 +2,25 @@
 
 PyTorch's CUDA kernel (up to 2.14) knows NCHW alone: in a channels_last U-Net it copies each map
 there, and the next convolution copies it back. These read and write a map where it is: one pass for
-the statistics and one to apply them, with float32 sums of any dtype.
+the statistics and one to apply them, with float32 sums of any dtype. What a GPU otherwise does in a
+pass of its own over the map is done on the way: the bias of the convolution before, and the 2x2
+average pool after.
 """
+
+from dataclasses import dataclass
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-# Rows (positions) and channels of the tile that a program holds, and the rows that it adds up.
-TILE_ROWS, TILE_CHANNELS, CHUNK_ROWS = 16, 128, 512
+# Rows (positions) and channels of the tile that a program holds.
+TILE_ROWS, TILE_CHANNELS = 16, 128
+# The rows that a program adds up make this many programs, enough to fill a GPU, but not more than
+# so many parts of a channel's sum, nor less than so many rows.
+PROGRAMS, MAX_CHUNKS, MIN_CHUNK_ROWS = 1024, 64, 32
+# Parts of a sum that are added up at a time.
+TILE_CHUNKS = 16
 
 
 @triton.jit
@@ -54,26 +63,38 @@ def _sum_kernel(
 
 @triton.jit
 def _coefficient_kernel(
-    x_ptr, sum_ptr, square_ptr, weight_ptr, bias_ptr, scale_ptr, shift_ptr,
-    mean_ptr, rstd_ptr, factor_ptr, offset_ptr,
-    height, channels, num_chunks, scale_stride, eps,
-    GROUPS: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr, SCALED: tl.constexpr,
+    x_ptr, sum_ptr, square_ptr, weight_ptr, bias_ptr, scale_ptr, shift_ptr, addend_ptr,
+    centre_ptr, rstd_ptr, factor_ptr, offset_ptr,
+    height, channels, num_chunks, scale_stride, addend_stride, eps,
+    GROUPS: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr, CHUNKS: tl.constexpr,
+    SCALED: tl.constexpr, ADDED: tl.constexpr,
 ):  # fmt: skip
-    """Mean and deviation of a group, and the factor and offset of each of its channels."""
+    """Deviation of a group; of each of its channels the centre, the factor and the offset.
+
+    The centre is what a value of the map is compared with: the group's mean without the addend.
+    """
     group, sample = tl.program_id(0), tl.program_id(1)
     lanes = tl.arange(0, BLOCK)
     inside = lanes < WIDTH
     columns = group * WIDTH + lanes
-    total = tl.zeros((BLOCK,), tl.float32)
-    square = tl.zeros((BLOCK,), tl.float32)
-    for chunk in range(num_chunks):
-        place = (sample * num_chunks + chunk) * channels + columns
-        total += tl.load(sum_ptr + place, mask=inside, other=0.0)
-        square += tl.load(square_ptr + place, mask=inside, other=0.0)
+    totals = tl.zeros((CHUNKS, BLOCK), tl.float32)
+    squares_of = tl.zeros((CHUNKS, BLOCK), tl.float32)
+    for start in range(0, num_chunks, CHUNKS):
+        chunks = start + tl.arange(0, CHUNKS)
+        mask = (chunks < num_chunks)[:, None] & inside[None, :]
+        place = (sample * num_chunks + chunks)[:, None] * channels + columns[None, :]
+        totals += tl.load(sum_ptr + place, mask=mask, other=0.0)
+        squares_of += tl.load(square_ptr + place, mask=mask, other=0.0)
+    total, square = tl.sum(totals, 0), tl.sum(squares_of, 0)
     pivot = tl.load(
         x_ptr + sample.to(tl.int64) * height * channels + columns, mask=inside, other=0.0
     ).to(tl.float32)
-    means = pivot + total / height
+    addend = tl.zeros((BLOCK,), tl.float32)
+    if ADDED:
+        addend += tl.load(addend_ptr + sample * addend_stride + columns, mask=inside, other=0.0).to(
+            tl.float32
+        )
+    means = pivot + addend + total / height
     squares = square - total * total / height
     # Differences to one of the means, for the same reason as above.
     nearby = tl.sum(tl.where(lanes == 0, means, 0.0), 0)
@@ -81,7 +102,7 @@ def _coefficient_kernel(
     apart = tl.where(inside, means - mean, 0.0)
     variance = tl.sum(tl.where(inside, squares, 0.0) + height * apart * apart, 0)
     rstd = 1.0 / tl.sqrt(tl.maximum(variance / (height * WIDTH), 0.0) + eps)
-    tl.store(mean_ptr + sample * GROUPS + group, mean)
+    tl.store(centre_ptr + sample * channels + columns, mean - addend, mask=inside)
     tl.store(rstd_ptr + sample * GROUPS + group, rstd)
     factor = tl.load(weight_ptr + columns, mask=inside, other=0.0).to(tl.float32)
     offset = tl.load(bias_ptr + columns, mask=inside, other=0.0).to(tl.float32)
@@ -95,21 +116,21 @@ def _coefficient_kernel(
 
 
 @triton.jit
-def _normalised(x_ptr, mean_ptr, rstd_ptr, rows, columns, sample, height, channels, mask,
+def _normalised(x_ptr, centre_ptr, rstd_ptr, rows, columns, sample, height, channels, mask,
                 GROUPS: tl.constexpr, WIDTH: tl.constexpr):  # fmt: skip
     x = tl.load(x_ptr + _offsets(rows, columns, sample, height, channels), mask=mask, other=0.0).to(
         tl.float32
     )
     group = sample * GROUPS + columns // WIDTH
     inside = columns < channels
-    mean = tl.load(mean_ptr + group, mask=inside, other=0.0)
+    centre = tl.load(centre_ptr + sample * channels + columns, mask=inside, other=0.0)
     rstd = tl.load(rstd_ptr + group, mask=inside, other=0.0)
-    return (x - mean[None, :]) * rstd[None, :], rstd
+    return (x - centre[None, :]) * rstd[None, :], rstd
 
 
 @triton.jit
 def _apply_kernel(
-    x_ptr, y_ptr, mean_ptr, rstd_ptr, factor_ptr, offset_ptr, height, channels,
+    x_ptr, y_ptr, centre_ptr, rstd_ptr, factor_ptr, offset_ptr, height, channels,
     GROUPS: tl.constexpr, WIDTH: tl.constexpr, SILU: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
@@ -119,7 +140,7 @@ def _apply_kernel(
     inside = columns < channels
     mask = (rows < height)[:, None] & inside[None, :]
     y, _ = _normalised(
-        x_ptr, mean_ptr, rstd_ptr, rows, columns, sample, height, channels, mask, GROUPS, WIDTH
+        x_ptr, centre_ptr, rstd_ptr, rows, columns, sample, height, channels, mask, GROUPS, WIDTH
     )
     factor = tl.load(factor_ptr + sample * channels + columns, mask=inside, other=0.0)
     offset = tl.load(offset_ptr + sample * channels + columns, mask=inside, other=0.0)
@@ -127,6 +148,39 @@ def _apply_kernel(
     if SILU:
         y = y / (1.0 + tl.exp(-y))
     tl.store(y_ptr + _offsets(rows, columns, sample, height, channels), y, mask=mask)
+
+
+@triton.jit
+def _pooled_kernel(
+    x_ptr, y_ptr, pooled_ptr, centre_ptr, rstd_ptr, factor_ptr, offset_ptr,
+    height, channels, pooled_height, width,
+    GROUPS: tl.constexpr, WIDTH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """The means over 2x2 positions: of the norm after SiLU, and of the map."""
+    sample = tl.program_id(2)
+    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    columns = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    inside = columns < channels
+    mask = (rows < pooled_height)[:, None] & inside[None, :]
+    factor = tl.load(factor_ptr + sample * channels + columns, mask=inside, other=0.0)
+    offset = tl.load(offset_ptr + sample * channels + columns, mask=inside, other=0.0)
+    centre = tl.load(centre_ptr + sample * channels + columns, mask=inside, other=0.0)
+    rstd = tl.load(rstd_ptr + sample * GROUPS + columns // WIDTH, mask=inside, other=0.0)
+    half = width // 2
+    first = 2 * (rows // half) * width + 2 * (rows % half)
+    total = tl.zeros((ROWS, COLUMNS), tl.float32)
+    total_of_map = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for place in tl.static_range(4):
+        corner = first + place // 2 * width + place % 2
+        x = tl.load(
+            x_ptr + _offsets(corner, columns, sample, height, channels), mask=mask, other=0.0
+        ).to(tl.float32)
+        y = (x - centre[None, :]) * rstd[None, :] * factor[None, :] + offset[None, :]
+        total += y / (1.0 + tl.exp(-y))
+        total_of_map += x
+    place_of = _offsets(rows, columns, sample, pooled_height, channels)
+    tl.store(y_ptr + place_of, 0.25 * total, mask=mask)
+    tl.store(pooled_ptr + place_of, 0.25 * total_of_map, mask=mask)
 
 
 @triton.jit
@@ -143,7 +197,7 @@ def _gradient_of_z(gradient_ptr, z, rows, columns, sample, height, channels, mas
 
 @triton.jit
 def _gradient_sum_kernel(
-    x_ptr, gradient_ptr, mean_ptr, rstd_ptr, factor_ptr, offset_ptr, sum_ptr, product_ptr,
+    x_ptr, gradient_ptr, centre_ptr, rstd_ptr, factor_ptr, offset_ptr, sum_ptr, product_ptr,
     height, channels, num_chunks,
     GROUPS: tl.constexpr, WIDTH: tl.constexpr, SILU: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, CHUNK: tl.constexpr,
@@ -160,7 +214,17 @@ def _gradient_sum_kernel(
         rows = chunk * CHUNK + start + tl.arange(0, ROWS)
         mask = (rows < height)[:, None] & inside[None, :]
         x, _ = _normalised(
-            x_ptr, mean_ptr, rstd_ptr, rows, columns, sample, height, channels, mask, GROUPS, WIDTH
+            x_ptr,
+            centre_ptr,
+            rstd_ptr,
+            rows,
+            columns,
+            sample,
+            height,
+            channels,
+            mask,
+            GROUPS,
+            WIDTH,
         )
         z = x * factor[None, :] + offset[None, :]
         gradient = _gradient_of_z(
@@ -175,7 +239,7 @@ def _gradient_sum_kernel(
 
 @triton.jit
 def _gradient_kernel(
-    x_ptr, gradient_ptr, result_ptr, mean_ptr, rstd_ptr, factor_ptr, offset_ptr,
+    x_ptr, gradient_ptr, result_ptr, centre_ptr, rstd_ptr, factor_ptr, offset_ptr,
     group_sum_ptr, group_product_ptr, height, channels,
     GROUPS: tl.constexpr, WIDTH: tl.constexpr, SILU: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -187,7 +251,7 @@ def _gradient_kernel(
     inside = columns < channels
     mask = (rows < height)[:, None] & inside[None, :]
     x, rstd = _normalised(
-        x_ptr, mean_ptr, rstd_ptr, rows, columns, sample, height, channels, mask, GROUPS, WIDTH
+        x_ptr, centre_ptr, rstd_ptr, rows, columns, sample, height, channels, mask, GROUPS, WIDTH
     )
     factor = tl.load(factor_ptr + sample * channels + columns, mask=inside, other=0.0)
     offset = tl.load(offset_ptr + sample * channels + columns, mask=inside, other=0.0)
@@ -213,6 +277,7 @@ def group_norm(
     shift: Tensor | None,
     eps: float,
     silu: bool,
+    addend: Tensor | None = None,
 ) -> Tensor:
     """Group norm, times 1 + ``scale`` plus ``shift``, then SiLU, of a channels_last map.
 
@@ -226,42 +291,72 @@ def group_norm(
         shift (Tensor, optional): Of the shape of ``scale``.
         eps (float): Added to the variance.
         silu (bool): Whether to apply SiLU.
+        addend (Tensor, optional): Added to ``x`` before, shape (N, C) or
+            (1, C). Defaults to None.
 
     Returns:
         Tensor: Of the shape, dtype and layout of ``x``.
     """
-    return _GroupNorm.apply(x, groups, weight, bias, scale, shift, eps, silu)
+    return _GroupNorm.apply(x, groups, weight, bias, scale, shift, eps, silu, addend)
+
+
+def pooled_group_norm(
+    x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float
+) -> tuple[Tensor, Tensor]:
+    """Group norm, SiLU and a 2x2 average pool of a channels_last map; and the pool of the map.
+
+    It has no gradient.
+
+    Args:
+        x (Tensor): Shape (N, C, H, W), channels side by side in memory, of
+            any floating-point type.
+        groups (int): Number of groups.
+        weight (Tensor): Shape (C, ).
+        bias (Tensor): Shape (C, ).
+        eps (float): Added to the variance.
+
+    Returns:
+        tuple[Tensor, Tensor]: Each of shape (N, C, H // 2, W // 2), of the
+        dtype and layout of ``x``.
+    """
+    size = [side // 2 for side in x.shape[2:]]
+    results = pooled_forward(_rows(x), x.shape[3], groups, weight, bias, eps)
+    return tuple(rows.transpose(1, 2).unflatten(2, size) for rows in results)
 
 
 class _GroupNorm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, groups, weight, bias, scale, shift, eps, silu):
-        rows = _rows(x)
-        y, mean, rstd, factor, offset = forward(rows, groups, weight, bias, scale, shift, eps, silu)
-        ctx.save_for_backward(x, weight, bias, scale, mean, rstd, factor, offset)
+    def forward(ctx, x, groups, weight, bias, scale, shift, eps, silu, addend):
+        y, *of_norm = forward(_rows(x), groups, weight, bias, scale, shift, eps, silu, addend)
+        ctx.save_for_backward(x, weight, bias, scale, addend, *of_norm)
         ctx.groups, ctx.silu = groups, silu
         return _as(y, x)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        x, weight, bias, scale, mean, rstd, factor, offset = ctx.saved_tensors
-        of_x, total, product = backward(
-            _rows(x), _rows(gradient), mean, rstd, factor, offset, ctx.groups, ctx.silu
-        )
+        x, weight, bias, scale, addend, *of_norm = ctx.saved_tensors
+        of_x, total, product = backward(_rows(x), _rows(gradient), *of_norm, ctx.groups, ctx.silu)
         # The factor is weight * (1 + scale), the offset bias * (1 + scale) + shift.
         scaled = 1.0 if scale is None else 1 + scale.float()
         of_weight, of_bias = (product * scaled).sum(0), (total * scaled).sum(0)
-        of_scale = of_shift = None
+        of_scale = of_shift = of_addend = None
         if scale is not None:
-            of_scale, of_shift = product * weight + total * bias, total
-            if len(scale) == 1:
-                of_scale, of_shift = of_scale.sum(0, keepdim=True), of_shift.sum(0, keepdim=True)
-            of_scale, of_shift = of_scale.to(scale.dtype), of_shift.to(scale.dtype)
+            of_scale = _summed_to(product * weight + total * bias, scale)
+            of_shift = _summed_to(total, scale)
+        if addend is not None:
+            of_addend = _summed_to(of_x.sum(1, dtype=torch.float32), addend)
         return (
             _as(of_x, x), None, of_weight.to(weight.dtype), of_bias.to(bias.dtype), of_scale,
-            of_shift, None, None,
+            of_shift, None, None, of_addend,
         )  # fmt: skip
+
+
+def _summed_to(gradient: Tensor, vector: Tensor) -> Tensor:
+    """A gradient of shape (N, C) as that of a vector, which may be one for all samples."""
+    if len(vector) == 1:
+        gradient = gradient.sum(0, keepdim=True)
+    return gradient.to(vector.dtype)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -273,13 +368,77 @@ def _as(rows: Tensor, like: Tensor) -> Tensor:
     return rows.transpose(1, 2).unflatten(2, like.shape[2:])
 
 
-def _grid(x: Tensor) -> tuple[tuple[int, int, int], tuple[int, int, int], int, dict]:
-    """The programs for sums and for values, the number of chunks, and the tiles' sizes."""
-    samples, height, channels = x.shape
+@dataclass(frozen=True)
+class _Launch:
+    """How a map of shape (N, positions, C) is cut into programs.
+
+    Attributes:
+        sums (tuple[int, int, int]): Programs for sums.
+        tiles (tuple[int, int, int]): Programs for values.
+        chunk_rows (int): Rows that a program for sums adds up.
+        sizes (dict): Rows and channels of a tile.
+    """
+
+    sums: tuple[int, int, int]
+    tiles: tuple[int, int, int]
+    chunk_rows: int
+    sizes: dict
+
+    @property
+    def num_chunks(self) -> int:
+        return self.sums[0]
+
+
+def _launch(samples: int, height: int, channels: int) -> _Launch:
     columns = min(TILE_CHANNELS, triton.next_power_of_2(channels))
-    chunks, blocks = triton.cdiv(height, CHUNK_ROWS), triton.cdiv(channels, columns)
-    tiles = (triton.cdiv(height, TILE_ROWS), blocks, samples)
-    return (chunks, blocks, samples), tiles, chunks, dict(ROWS=TILE_ROWS, COLUMNS=columns)
+    blocks = triton.cdiv(channels, columns)
+    wanted = min(max(PROGRAMS // (blocks * samples), 1), MAX_CHUNKS)
+    chunk_rows = max(triton.next_power_of_2(triton.cdiv(height, wanted)), MIN_CHUNK_ROWS)
+    return _Launch(
+        (triton.cdiv(height, chunk_rows), blocks, samples),
+        (triton.cdiv(height, TILE_ROWS), blocks, samples),
+        chunk_rows,
+        dict(ROWS=TILE_ROWS, COLUMNS=columns),
+    )
+
+
+def _coefficients(
+    x: Tensor,
+    groups: int,
+    weight: Tensor,
+    bias: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    eps: float,
+    addend: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What :func:`forward` returns besides the map."""
+    samples, height, channels = x.shape
+    launch = _launch(*x.shape)
+    chunks, width = launch.num_chunks, channels // groups
+    total, square = x.new_empty(2, samples, chunks, channels, dtype=torch.float32)
+    # Each for itself: results of an operator may not share memory.
+    centre, factor, offset = (x.new_empty(samples, channels, dtype=torch.float32) for _ in range(3))
+    rstd = x.new_empty(samples, groups, dtype=torch.float32)
+    _sum_kernel[launch.sums](
+        x, total, square, height, channels, chunks, CHUNK=launch.chunk_rows, **launch.sizes
+    )
+    scaled, added = scale is not None, addend is not None
+    # A kernel takes a pointer, whether it reads from it or not.
+    scale, shift = (scale.contiguous(), shift.contiguous()) if scaled else (weight, bias)
+    addend = addend.contiguous() if added else bias
+    _coefficient_kernel[(groups, samples)](
+        x, total, square, weight, bias, scale, shift, addend, centre, rstd, factor, offset,
+        height, channels, chunks, _stride(scale), _stride(addend), eps,
+        GROUPS=groups, WIDTH=width, BLOCK=triton.next_power_of_2(width), CHUNKS=TILE_CHUNKS,
+        SCALED=scaled, ADDED=added,
+    )  # fmt: skip
+    return centre, rstd, factor, offset
+
+
+def _stride(vectors: Tensor) -> int:
+    """From the vector of a sample to the next one's: none where there is one for all."""
+    return vectors.stride(0) if vectors.dim() == 2 and len(vectors) > 1 else 0
 
 
 @torch.library.custom_op('mmdiff::group_norm_forward', mutates_args=())
@@ -292,6 +451,7 @@ def forward(
     shift: Tensor | None,
     eps: float,
     silu: bool,
+    addend: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """The kernels of the forward.
 
@@ -304,52 +464,76 @@ def forward(
         shift (Tensor, optional): Likewise.
         eps (float): Added to the variance.
         silu (bool): Whether to apply SiLU.
+        addend (Tensor, optional): Shape (N or 1, C).
 
     Returns:
-        tuple[Tensor, ...]: The result, and in float32 each group's mean and
-        inverse deviation, (N, groups), and each channel's factor and offset,
-        (N, C).
+        tuple[Tensor, ...]: The result, and in float32 each channel's centre,
+        (N, C), each group's inverse deviation, (N, groups), and each channel's
+        factor and offset, (N, C).
     """
-    samples, height, channels = x.shape
-    sums, tiles, chunks, sizes = _grid(x)
+    launch = _launch(*x.shape)
+    of_norm = _coefficients(x, groups, weight, bias, scale, shift, eps, addend)
     y = torch.empty_like(x)
-    total, square = x.new_empty(2, samples, chunks, channels, dtype=torch.float32)
-    # Each for itself: results of an operator may not share memory.
-    mean, rstd = (x.new_empty(samples, groups, dtype=torch.float32) for _ in range(2))
-    factor, offset = (x.new_empty(samples, channels, dtype=torch.float32) for _ in range(2))
-    width = channels // groups
-    _sum_kernel[sums](x, total, square, height, channels, chunks, CHUNK=CHUNK_ROWS, **sizes)
-    scaled = scale is not None
-    scale, shift = (scale.contiguous(), shift.contiguous()) if scaled else (weight, bias)
-    stride = channels if scaled and len(scale) > 1 else 0
-    _coefficient_kernel[(groups, samples)](
-        x, total, square, weight, bias, scale, shift, mean, rstd, factor, offset,
-        height, channels, chunks, stride, eps,
-        GROUPS=groups, WIDTH=width, BLOCK=triton.next_power_of_2(width), SCALED=scaled,
+    _, height, channels = x.shape
+    _apply_kernel[launch.tiles](
+        x, y, *of_norm, height, channels,
+        GROUPS=groups, WIDTH=channels // groups, SILU=silu, **launch.sizes,
     )  # fmt: skip
-    _apply_kernel[tiles](
-        x, y, mean, rstd, factor, offset, height, channels,
-        GROUPS=groups, WIDTH=width, SILU=silu, **sizes,
-    )  # fmt: skip
-    return y, mean, rstd, factor, offset
+    return y, *of_norm
 
 
 @forward.register_fake
-def _(x, groups, weight, bias, scale, shift, eps, silu):
+def _(x, groups, weight, bias, scale, shift, eps, silu, addend):
     samples, _, channels = x.shape
-    of_groups, of_channels = ((samples, n) for n in (groups, channels))
-    return (
-        torch.empty_like(x),
-        *(x.new_empty(shape, dtype=torch.float32) for shape in (of_groups, of_groups)),
-        *(x.new_empty(shape, dtype=torch.float32) for shape in (of_channels, of_channels)),
-    )
+    sizes = (channels, groups, channels, channels)
+    return torch.empty_like(x), *(x.new_empty(samples, size, dtype=torch.float32) for size in sizes)
+
+
+@torch.library.custom_op('mmdiff::pooled_group_norm_forward', mutates_args=())
+def pooled_forward(
+    x: Tensor, width: int, groups: int, weight: Tensor, bias: Tensor, eps: float
+) -> tuple[Tensor, Tensor]:
+    """The kernels of :func:`pooled_group_norm`.
+
+    Args:
+        x (Tensor): Shape (N, positions, C), contiguous, row after row.
+        width (int): Positions in a row.
+        groups (int): As of :func:`group_norm`, like all that follow.
+        weight (Tensor): Shape (C, ).
+        bias (Tensor): Shape (C, ).
+        eps (float): Added to the variance.
+
+    Returns:
+        tuple[Tensor, Tensor]: The pooled result, and the pooled input, of
+        shape (N, positions // 4, C).
+    """
+    of_norm = _coefficients(x, groups, weight, bias, None, None, eps, None)
+    samples, height, channels = x.shape
+    y, pooled = (_empty_pooled(x, width) for _ in range(2))
+    pooled_height = y.shape[1]
+    launch = _launch(samples, pooled_height, channels)
+    _pooled_kernel[launch.tiles](
+        x, y, pooled, *of_norm, height, channels, pooled_height, width,
+        GROUPS=groups, WIDTH=channels // groups, **launch.sizes,
+    )  # fmt: skip
+    return y, pooled
+
+
+@pooled_forward.register_fake
+def _(x, width, groups, weight, bias, eps):
+    return _empty_pooled(x, width), _empty_pooled(x, width)
+
+
+def _empty_pooled(x: Tensor, width: int) -> Tensor:
+    samples, height, channels = x.shape
+    return x.new_empty(samples, (height // width // 2) * (width // 2), channels)
 
 
 @torch.library.custom_op('mmdiff::group_norm_backward', mutates_args=())
 def backward(
     x: Tensor,
     gradient: Tensor,
-    mean: Tensor,
+    centre: Tensor,
     rstd: Tensor,
     factor: Tensor,
     offset: Tensor,
@@ -361,7 +545,7 @@ def backward(
     Args:
         x (Tensor): Shape (N, positions, C), contiguous.
         gradient (Tensor): Of the result; likewise.
-        mean (Tensor): As of :func:`forward`, like all that follow.
+        centre (Tensor): As of :func:`forward`, like all that follow.
         rstd (Tensor): Shape (N, groups).
         factor (Tensor): Shape (N, C).
         offset (Tensor): Shape (N, C).
@@ -373,12 +557,12 @@ def backward(
         and the factor of each channel, (N, C), float32.
     """
     samples, height, channels = x.shape
-    sums, tiles, chunks, sizes = _grid(x)
-    parts = x.new_empty(2, samples, chunks, channels, dtype=torch.float32)
-    settings = dict(GROUPS=groups, WIDTH=channels // groups, SILU=silu, **sizes)
-    _gradient_sum_kernel[sums](
-        x, gradient, mean, rstd, factor, offset, *parts, height, channels, chunks,
-        CHUNK=CHUNK_ROWS, **settings,
+    launch = _launch(*x.shape)
+    parts = x.new_empty(2, samples, launch.num_chunks, channels, dtype=torch.float32)
+    settings = dict(GROUPS=groups, WIDTH=channels // groups, SILU=silu, **launch.sizes)
+    _gradient_sum_kernel[launch.sums](
+        x, gradient, centre, rstd, factor, offset, *parts, height, channels, launch.num_chunks,
+        CHUNK=launch.chunk_rows, **settings,
     )  # fmt: skip
     total, product = (part.sum(1) for part in parts)
     of_groups = [
@@ -386,12 +570,12 @@ def backward(
         for part in (total, product)
     ]
     result = torch.empty_like(x)
-    _gradient_kernel[tiles](
-        x, gradient, result, mean, rstd, factor, offset, *of_groups, height, channels, **settings
+    _gradient_kernel[launch.tiles](
+        x, gradient, result, centre, rstd, factor, offset, *of_groups, height, channels, **settings
     )
     return result, total, product
 
 
 @backward.register_fake
-def _(x, gradient, mean, rstd, factor, offset, groups, silu):
+def _(x, gradient, centre, rstd, factor, offset, groups, silu):
     return torch.empty_like(x), torch.empty_like(factor), torch.empty_like(factor)
