@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from mmdiff.engine.cli import add_cfg_options, check_data, load_config
+from mmdiff.models import DiffusionBackbone
 from mmdiff.utils import keep_freed_memory
 
 
@@ -84,8 +85,8 @@ def main():
     model = build_model(cfg, data_preprocessor(cfg))
     check_frozen(model.backbone)
     weights = weights_digest(model.backbone)
-    if getattr(model.backbone, 'amp_dtype', None) is not None:
-        model.backbone.hold_weights_in_amp_dtype()
+    if isinstance(model.backbone, DiffusionBackbone):
+        model.backbone.prepare_for_inference()
 
     def features_of(samples):
         images = model.data_preprocessor(samples, False)['inputs']

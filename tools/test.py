@@ -7,7 +7,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmdiff.diffusion import CheckpointError
-from mmdiff.engine import leave_cpu_distributed
+from mmdiff.engine import PrepareForInferenceHook, leave_cpu_distributed
 from mmdiff.engine.cli import (
     add_run_arguments,
     check_checkpoint,
@@ -94,6 +94,7 @@ def main():
         check_checkpoint(runner.model, state_dict, cfg.load_from)
     else:
         load_pretrained(runner.model)
+    runner.register_hook(PrepareForInferenceHook())
     runner.test()
     leave_cpu_distributed()
 

@@ -94,8 +94,7 @@ class FeatureExtractor:
         )
         self.backbone.init_weights()
         self.backbone.to(self.device).eval().requires_grad_(False)
-        if self.backbone.amp_dtype is not None:
-            self.backbone.hold_weights_in_amp_dtype()
+        self.backbone.prepare_for_inference()
         self.size = self.backbone.arch.image_size if size == 'trained' else size
 
     def __call__(

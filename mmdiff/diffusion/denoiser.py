@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .kept import KeepsResults
 from .schedule import SCHEDULES
 
 
@@ -206,7 +207,7 @@ def check_noise_schedule(arch: DenoiserArchitecture) -> None:
         raise ValueError(f'noise_schedule must be one of {allowed}, got {arch.noise_schedule!r}')
 
 
-class Denoiser(nn.Module, ABC):
+class Denoiser(KeepsResults, ABC):
     """A diffusion model's network: features of any set of blocks, in one walk over the blocks.
 
     Args:
@@ -301,6 +302,12 @@ class Denoiser(nn.Module, ABC):
         for module in self._frozen_modules():
             module.eval()
         return self
+
+    def keep_embeddings(self) -> None:
+        """Compute embeddings, and what blocks make of them, once, see :class:`KeepsResults`."""
+        for module in self.modules():
+            if isinstance(module, KeepsResults):
+                module.keep_results()
 
     def _run(self, block: nn.Module, h: Tensor, *context: Tensor) -> Tensor:
         if (

@@ -132,13 +132,18 @@ def q_sample(
         Tensor: The noised images, in the shape and dtype of ``x_0``.
     """
     if isinstance(timestep, int):
-        process = noise_process(schedule)
-        signal, spread = process.signal[timestep].item(), process.spread[timestep].item()
+        signal, spread = _factors(schedule, timestep)
     else:
         process = noise_process(schedule, timestep.device)
         signal, spread = (at(v, timestep, x_0) for v in (process.signal, process.spread))
     x_t = signal * x_0
     return x_t if noise is None else x_t + spread * noise
+
+
+@lru_cache(maxsize=NUM_TIMESTEPS)
+def _factors(schedule: str, timestep: int) -> tuple[float, float]:
+    process = noise_process(schedule)
+    return process.signal[timestep].item(), process.spread[timestep].item()
 
 
 def at(values: torch.Tensor, timesteps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 from .backbones import (
     DifFeedBackbone,
+    DiffusionBackbone,
     DiffusionTransformerBackbone,
     GuidedDiffusionBackbone,
     GuidedDiffusionEncoderBackbone,
@@ -13,6 +14,7 @@ from .necks import FeatureAdapter
 __all__ = [
     'DenoisingModel',
     'DifFeedBackbone',
+    'DiffusionBackbone',
     'DiffusionTransformerBackbone',
     'FeatureAdapter',
     'GuidedDiffusionBackbone',

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..embedding import sinusoids
+from ..kept import KeepsResults
 from ..schedule import network_time
 from ..unet import Activation, UNetDenoiser
 from .arch import Architecture, Block
@@ -40,7 +41,7 @@ class Upsample(nn.Module):
         return self.conv(_double(x))
 
 
-class ResBlock(nn.Module):
+class ResBlock(KeepsResults):
     """Residual block, conditioned on the time embedding.
 
     Args:
@@ -80,7 +81,7 @@ class ResBlock(nn.Module):
             return self._with_kernels(x, emb)
         norm, _, conv = self.in_layers
         h = conv(self.resample(norm(x, silu=True)))
-        emb = self.emb_layers(emb)
+        emb = self.kept(self.emb_layers, self.emb_layers, emb)
         norm, _, dropout, conv = self.out_layers
         if self.use_scale_shift_norm:
             h = norm(h, *emb.chunk(2, dim=1), silu=True)
@@ -102,7 +103,7 @@ class ResBlock(nn.Module):
         else:
             h, skip = self.resample(norm(x, silu=True)), self.resample(x)
         h = conv(h, add_bias=False)
-        emb = self.emb_layers(emb)
+        emb = self.kept(self.emb_layers, self.emb_layers, emb)
         norm, _, dropout, out_conv = self.out_layers
         if self.use_scale_shift_norm:
             h = norm(h, *emb.chunk(2, dim=1), silu=True, addend=conv.bias[None])
@@ -287,7 +288,7 @@ class UNet(UNetDenoiser):
         self, timesteps: Tensor, labels: Tensor | None, batch_size: int
     ) -> tuple[Tensor, ...]:
         """The embedding of timesteps and labels, see :meth:`embed`."""
-        return (self.embed(timesteps, labels),)
+        return (self.kept(self.embeddings(), self.embed, timesteps, labels),)
 
     def embed(self, timesteps: Tensor, labels: Tensor | None = None) -> Tensor:
         """Embed timesteps, and class labels if given.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..denoiser import Denoiser
 from ..embedding import sinusoids
+from ..kept import KeepsResults
 from ..schedule import network_time
 from .arch import TransformerArchitecture
 
@@ -21,7 +22,7 @@ TAPS = ('modulated', 'raw')
 TIME_CHANNELS = 256
 
 
-class Modulation(nn.Module):
+class Modulation(KeepsResults):
     """A layer norm that an embedding shifts and scales.
 
     Args:
@@ -39,7 +40,8 @@ class Modulation(nn.Module):
 
     def vectors(self, emb: Tensor) -> tuple[Tensor, ...]:
         """Shift and scale, and further vectors, each of shape (N or 1, 1, D)."""
-        return self.adaLN_modulation(emb)[:, None].chunk(self.num_vectors, dim=-1)
+        vectors = self.kept(self.adaLN_modulation, self.adaLN_modulation, emb)
+        return vectors[:, None].chunk(self.num_vectors, dim=-1)
 
     def modulated(self, x: Tensor, emb: Tensor) -> Tensor:
         """The tokens after the norm, its shift and its scale.
@@ -278,7 +280,7 @@ class DiffusionTransformer(Denoiser):
             tuple[Tensor, ...]: A map of shape (N, D, H / p, W / p) for each
             of ``blocks``, in their order.
         """
-        emb = self.embed(timesteps, condition)
+        emb = self.kept(self.embeddings(), self.embed, timesteps, condition)
         deepest = max(blocks)
         h, taps = self._walk(self._tokens(x_t), emb, deepest, blocks)
         if self.tap == 'modulated':

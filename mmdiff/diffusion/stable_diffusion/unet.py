@@ -86,9 +86,20 @@ class StableDiffusionUNet(UNetDenoiser):
 
     def context(self, timesteps: Tensor, tokens: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:
         """The embedding of the timesteps, and the text's tokens for each map."""
-        time = network_time(timesteps, self.arch.noise_schedule)
-        emb = self.time_embedding(sinusoids(time, self.arch.block_out_channels[0]))
+        emb = self.kept(self.embeddings(), self.embed, timesteps)
         return emb, tokens.expand(batch_size, -1, -1)
+
+    def embed(self, timesteps: Tensor) -> Tensor:
+        """Embed timesteps.
+
+        Args:
+            timesteps (Tensor): Shape (N, ).
+
+        Returns:
+            Tensor: Shape (N, 4 * block_out_channels[0]).
+        """
+        time = network_time(timesteps, self.arch.noise_schedule)
+        return self.time_embedding(sinusoids(time, self.arch.block_out_channels[0]))
 
     def forward(self, x_t: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
         """Predict the noise (or, of 2.x for 768 px, the velocity).

@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,8 @@ from mmdiff.diffusion import (
     read_checkpoint,
 )
 from mmdiff.utils import LOGS, check_bool, check_choice, check_int, local_file
+
+from .cuda_graph import GraphedFunction
 
 NOISES = ('random', 'fixed', 'none')
 AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
@@ -138,6 +141,7 @@ class DiffusionBackbone(BaseModule):
         self.seed = seed
         self.ensemble_size = ensemble_size
         self.amp_dtype = AMP_DTYPES.get(amp_dtype)
+        self._graphed = None
 
         taps = [self.arch.blocks[number - 1] for number in self.blocks]
         self.out_channels = tuple(tap.channels for tap in taps)
@@ -312,6 +316,16 @@ class DiffusionBackbone(BaseModule):
             )
         if not x_0.is_floating_point():
             raise TypeError(f'x_0 must hold floating-point values in [-1, 1], got {x_0.dtype}')
+        maps = iter(self._graphed(x_0) if self._runs_as_graph(x_0) else self._maps(x_0))
+        features = tuple(tuple(islice(maps, len(self.blocks))) for _ in self.timesteps)
+        return features[0] if self.single_timestep else features
+
+    def _runs_as_graph(self, x_0: Tensor) -> bool:
+        needs_gradient = torch.is_grad_enabled() and x_0.requires_grad
+        return self._graphed is not None and x_0.is_cuda and not (self.training or needs_gradient)
+
+    def _maps(self, x_0: Tensor) -> list[Tensor]:
+        """The maps of :meth:`forward`, one timestep's after the other's."""
         encoded = self.encode(self._pad(x_0))
         x_t = [self.noised(encoded, t) for t in self.timesteps]
         with self.precision(x_0.device):
@@ -322,8 +336,7 @@ class DiffusionBackbone(BaseModule):
                 features = [
                     self._features_at(x, (t,)) for x, t in zip(x_t, self.timesteps, strict=True)
                 ]
-        finished = tuple(self._finish(maps, x_0.shape[-2:]) for maps in features)
-        return finished[0] if self.single_timestep else finished
+        return [m for maps in features for m in self._finish(maps, x_0.shape[-2:])]
 
     def precision(self, device: torch.device) -> AbstractContextManager:
         """The autocast of ``amp_dtype``, or the surrounding one.
@@ -338,21 +351,32 @@ class DiffusionBackbone(BaseModule):
             return nullcontext()
         return torch.autocast(device.type, self.amp_dtype)
 
-    def hold_weights_in_amp_dtype(self) -> None:
-        """Hold the weights of convolutions and linear layers in ``amp_dtype``, for inference.
+    def prepare_for_inference(self) -> None:
+        """Do once what a frozen backbone would do at every forward.
 
-        Autocast would cast them at every forward: features are the same, in
-        half the memory. Norms stay in float32. A checkpoint would have rounded
-        weights from then on.
+        Features stay the same. The weights of convolutions and linear layers
+        are held in ``amp_dtype``, where there is one: a checkpoint would have
+        rounded ones from then on. Embeddings of the timesteps are kept. On a
+        GPU, images of a size that comes again run as a CUDA graph, which sees
+        changes of weights, but not forward hooks, modules that are replaced by
+        others, or changed attributes: call this after these.
 
         Raises:
-            ValueError: If there is no ``amp_dtype``, or weights are trained.
+            ValueError: If weights are trained.
         """
-        if self.amp_dtype is None or any(p.requires_grad for p in self.parameters()):
+        trained = [name for name, p in self.named_parameters() if p.requires_grad]
+        if trained:
             raise ValueError(
-                'weights can be held in amp_dtype where it is given and nothing is trained '
-                f"(frozen='all'), got amp_dtype={self.amp_dtype}"
+                "a backbone is prepared for inference where nothing is trained (frozen='all', or "
+                f'requires_grad_(False)), but {len(trained)} weights are, such as {trained[0]}'
             )
+        if self.amp_dtype is not None:
+            self._hold_weights_in_amp_dtype()
+        self.network.keep_embeddings()
+        self._graphed = GraphedFunction(self._maps, self)
+
+    def _hold_weights_in_amp_dtype(self) -> None:
+        """Autocast would cast them at every forward. Norms stay in float32."""
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
                 module.to(self.amp_dtype)
@@ -382,9 +406,8 @@ class DiffusionBackbone(BaseModule):
 
     def _features_at(self, x_t: Tensor, timesteps: Sequence[int]) -> tuple[Tensor, ...]:
         """Features of images, the same number of them for each timestep."""
-        t = _on_device(tuple(timesteps), x_t.device)
-        if len(t) > 1:
-            t = t.repeat_interleave(len(x_t) // len(t))
+        repeats = len(x_t) // len(timesteps) if len(timesteps) > 1 else 1
+        t = _on_device(tuple(timesteps), repeats, x_t.device)
         return self._features(x_t, t, self.condition(t))
 
     def _features(
@@ -438,6 +461,6 @@ class DiffusionBackbone(BaseModule):
 
 
 @lru_cache(maxsize=64)
-def _on_device(timesteps: tuple[int, ...], device: torch.device) -> Tensor:
-    """Timesteps as a tensor, which a GPU has not to wait for at each forward."""
-    return torch.tensor(timesteps, device=device)
+def _on_device(timesteps: tuple[int, ...], repeats: int, device: torch.device) -> Tensor:
+    """Timesteps, each so often, as a tensor, which a GPU has not to wait for at each forward."""
+    return torch.tensor([t for t in timesteps for _ in range(repeats)], device=device)
