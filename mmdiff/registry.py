@@ -68,13 +68,13 @@ METRICS = _child('METRICS', 'mmdiff.evaluation')
 DATASETS = _child('DATASETS')
 # Not of all of mmdiff.engine: what it imports is large.
 STRATEGIES = _child('STRATEGIES', 'mmdiff.engine.fsdp')
+OPTIMIZERS = _child('OPTIMIZERS', 'mmdiff.engine.optimizers')
 
 # mmdiff has none of its own, but inherited configs name those of others.
 DATA_SAMPLERS = _child('DATA_SAMPLERS')
 LOOPS = _child('LOOPS')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
-OPTIMIZERS = _child('OPTIMIZERS')
 PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')
 TASK_UTILS = _child('TASK_UTILS')
 TRANSFORMS = _child('TRANSFORMS')

@@ -5,20 +5,23 @@ from argparse import ArgumentParser
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmpretrain.datasets import CIFAR10
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmdiff.diffusion import CheckpointError
 from mmdiff.engine import init_cpu_distributed
 from mmdiff.engine.cli import (
-    add_resume_argument,
     add_run_arguments,
+    add_training_arguments,
     check_data,
     load_run_config,
     load_training_config,
     open_checkpoint,
 )
 from mmdiff.engine.weights_only import check_run_fits
+from mmdiff.registry import OPTIMIZERS
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def arguments(root):
     def parse(*options):
         parser = ArgumentParser()
         add_run_arguments(parser)
-        add_resume_argument(parser)
+        add_training_arguments(parser)
         return parser.parse_args([str(root / 'configs/upernet_gd_ade20k.py'), *options])
 
     return parse
@@ -51,6 +54,31 @@ def test_amp_and_resume(arguments, monkeypatch):
     cfg = load_training_config(arguments('--resume', '--cfg-options', 'load_from=b.pth'))
     assert cfg.optim_wrapper.type == 'OptimWrapper'
     assert (cfg.resume, cfg.load_from) == (True, None)
+
+
+def test_bfloat16_implies_amp_and_scales_no_loss(arguments, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    wrapper = load_training_config(arguments('--amp-dtype', 'bfloat16')).optim_wrapper
+    assert wrapper.type == 'AmpOptimWrapper'
+    assert wrapper.dtype == 'bfloat16'
+    assert wrapper.loss_scale == dict(enabled=False)
+    assert 'dtype' not in load_training_config(arguments('--amp-dtype', 'float16')).optim_wrapper
+
+
+def test_the_optimizer_is_fused_on_a_gpu_alone():
+    """And is AdamW everywhere."""
+    layer = nn.Linear(2, 2)
+    optimizer = build_optim_wrapper(
+        layer, dict(optimizer=dict(type='mmdiff.FusedAdamW', lr=0.5, weight_decay=0.1))
+    ).optimizer
+    theirs = torch.optim.AdamW(layer.parameters(), lr=0.5, weight_decay=0.1)
+    assert optimizer.defaults == theirs.defaults
+    assert optimizer.defaults['fused'] is None
+    with FakeTensorMode():
+        weights = [nn.Parameter(torch.empty(2, device='cuda'))]
+        assert OPTIMIZERS.build(dict(type='FusedAdamW', params=weights)).defaults['fused']
+        with pytest.raises(TypeError, match='learning_rate'):
+            OPTIMIZERS.build(dict(type='FusedAdamW', params=weights, learning_rate=1))
 
 
 def test_folders_of_data_sets(tmp_path):

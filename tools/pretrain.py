@@ -10,8 +10,8 @@ from mmengine.runner import Runner
 
 from mmdiff.engine import leave_cpu_distributed
 from mmdiff.engine.cli import (
-    add_resume_argument,
     add_run_arguments,
+    add_training_arguments,
     check_data,
     load_training_config,
 )
@@ -22,7 +22,7 @@ def parse_args():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_run_arguments(parser)
-    add_resume_argument(parser)
+    add_training_arguments(parser)
     return parser.parse_args()
 
 

@@ -6,8 +6,8 @@ from mmengine.registry import RUNNERS
 
 from mmdiff.engine import leave_cpu_distributed
 from mmdiff.engine.cli import (
-    add_resume_argument,
     add_run_arguments,
+    add_training_arguments,
     check_data,
     load_training_config,
 )
@@ -16,7 +16,7 @@ from mmdiff.engine.cli import (
 def parse_args():
     parser = argparse.ArgumentParser(description='Train a model.')
     add_run_arguments(parser)
-    add_resume_argument(parser)
+    add_training_arguments(parser)
     parser.add_argument(
         '--feature-cache',
         metavar='DIR',

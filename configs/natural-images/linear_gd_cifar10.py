@@ -17,7 +17,7 @@ model = dict(
     ),
     head=dict(type='mmdiff.LinearHead', num_classes=10, in_channels=128, pool_size=4),
 )
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05))
+optim_wrapper = dict(optimizer=dict(type='mmdiff.FusedAdamW', lr=1e-3, weight_decay=0.05))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=500),

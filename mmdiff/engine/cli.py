@@ -49,7 +49,7 @@ def add_run_arguments(
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help=f'folder for logs and checkpoints (default: {work_dir})')
     parser.set_defaults(default_work_dir=work_dir)
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision, in float16')
     add_cfg_options(parser)
     parser.add_argument(
         '--launcher',
@@ -61,12 +61,17 @@ def add_run_arguments(
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def add_resume_argument(parser: argparse.ArgumentParser) -> None:
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what a training run has besides.
 
     Args:
-        parser (ArgumentParser): Gets ``--resume``.
+        parser (ArgumentParser): Gets ``--resume`` and ``--amp-dtype``.
     """
+    parser.add_argument(
+        '--amp-dtype',
+        choices=['float16', 'bfloat16'],
+        help='type of --amp, which it implies; bfloat16 needs no loss scaling',
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -152,17 +157,23 @@ def load_training_config(args: argparse.Namespace) -> Config:
 
     Args:
         args (Namespace): Of a parser that :func:`add_run_arguments` and
-            :func:`add_resume_argument` filled.
+            :func:`add_training_arguments` filled.
 
     Returns:
-        Config: As of :func:`load_run_config`, also with ``--amp`` and
-        ``--resume``.
+        Config: As of :func:`load_run_config`, also with ``--amp``,
+        ``--amp-dtype`` and ``--resume``.
 
     Raises:
         ImportError: As :func:`load_config`.
     """
+    args.amp = args.amp or args.amp_dtype is not None
     cfg = load_run_config(args)
-    if args.amp:
+    if args.amp_dtype == 'bfloat16':
+        # Its range is that of float32: nothing has to be scaled.
+        cfg.optim_wrapper.update(
+            type='AmpOptimWrapper', dtype='bfloat16', loss_scale=dict(enabled=False)
+        )
+    elif args.amp:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if args.resume:
         cfg.resume = True

@@ -4,7 +4,7 @@
 # ADE20K.
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-5, betas=(0.9, 0.999), weight_decay=0.1),
+    optimizer=dict(type='mmdiff.FusedAdamW', lr=2e-5, betas=(0.9, 0.999), weight_decay=0.1),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
 # Iterations, so that a run that was killed goes on from its last checkpoint, not its last epoch:
