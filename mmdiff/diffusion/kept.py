@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmdiff.torch_compat import autocast_dtype
+
 # Of a few timesteps, or batches of them.
 MOST_RESULTS = 16
 
@@ -22,19 +24,6 @@ def state_of(tensors: Iterable[Tensor]) -> Hashable:
     """
     # Of those made in inference mode, PyTorch counts no changes.
     return tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
-
-
-def precision_of(device_type: str) -> Hashable:
-    """What autocast does on a device: its dtype, or None.
-
-    Args:
-        device_type (str): Such as ``'cuda'``.
-
-    Returns:
-        Hashable: To compare.
-    """
-    enabled = torch.is_autocast_enabled(device_type)
-    return torch.get_autocast_dtype(device_type) if enabled else None
 
 
 class KeepsResults(nn.Module):
@@ -73,7 +62,7 @@ class KeepsResults(nn.Module):
         weights = [p for layer in layers for p in layer.parameters()]
         tensors = [t for t in inputs if t is not None]
         ids = tuple(map(id, inputs))
-        key = (ids, state_of(tensors + weights), precision_of(tensors[0].device.type))
+        key = (ids, state_of(tensors + weights), autocast_dtype(tensors[0].device.type))
         if key not in self._results:
             if len(self._results) == MOST_RESULTS:
                 self._results.clear()

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmdiff.torch_compat import autocast_dtype
+
 
 class Conv2d(nn.Conv2d):
     """Convolution that keeps the size, fast also on maps that are smaller than its weights.
@@ -35,7 +37,7 @@ class Conv2d(nn.Conv2d):
         """
         if not add_bias:
             return self._conv_forward(x, self.weight, None)
-        if x.device.type != 'cpu' or x.dtype != torch.float32 or torch.is_autocast_enabled('cpu'):
+        if x.device.type != 'cpu' or x.dtype != torch.float32 or autocast_dtype('cpu'):
             return super().forward(x)
         if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
             return super().forward(x)

@@ -5,6 +5,8 @@ from importlib.util import find_spec
 
 import torch
 
+from mmdiff.torch_compat import has_custom_operators
+
 
 @cache
 def has_norm_kernels(device_type: str) -> bool:
@@ -14,9 +16,10 @@ def has_norm_kernels(device_type: str) -> bool:
         device_type (str): Such as ``'cuda'``.
 
     Returns:
-        bool: True on a GPU where Triton is installed.
+        bool: True on a GPU, where Triton is installed and PyTorch takes
+        operators of ours.
     """
-    return device_type == 'cuda' and find_spec('triton') is not None
+    return device_type == 'cuda' and find_spec('triton') is not None and has_custom_operators()
 
 
 def memory_format(device: torch.device) -> torch.memory_format:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from mmdiff.diffusion.kept import precision_of, state_of
+from mmdiff.diffusion.kept import state_of
+from mmdiff.torch_compat import autocast_dtype
 
 # Of a size that comes as often, there is a graph, which takes a few forwards to make.
 CALLS_BEFORE = 2
@@ -83,7 +84,7 @@ class GraphedFunction:
             self.weights_state = state
 
     def _key(self, images: Tensor) -> Hashable:
-        return images.shape, images.dtype, images.device, precision_of(images.device.type)
+        return images.shape, images.dtype, images.device, autocast_dtype(images.device.type)
 
     def _should_capture(self, key: Hashable) -> bool:
         return self.works and self.calls[key] >= CALLS_BEFORE and len(self.graphs) < MOST_GRAPHS
