@@ -22,28 +22,48 @@ DISTRIBUTIONS = {
     'mmdet': ('onedl-mmdetection', 'mmdet'),
     'mmpretrain': ('onedl-mmpretrain', 'mmpretrain'),
 }
-INSTALL = 'Install the tested set: pip install -r {path} (or run tools/setup_env.sh in a clone).'
+# Requirements file of each tested set: the forks on today's PyTorch, and the originals.
+STACKS = {'today': 'openmmlab.txt', 'originals': 'originals.txt'}
+INSTALL = (
+    'Install a tested set: pip install -r {path}, or the originals beside it, or run '
+    'tools/setup_env.sh in a clone.'
+)
 
 
 class UntestedStackWarning(UserWarning):
     """mmdiff was not tested with an installed OpenMMLab distribution."""
 
 
-def requirements_file() -> Path:
-    """Path of the file that pins the tested OpenMMLab distributions."""
+def requirements_file(tested: str = 'today') -> Path:
+    """Path of the file that pins the OpenMMLab distributions of a tested set.
+
+    Args:
+        tested (str): One of :data:`STACKS`. Defaults to ``'today'``.
+
+    Returns:
+        Path: The file.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+    """
     package = Path(__file__).parent
     # Installed packages carry the file in .mim; a bare clone has it at its root.
     for folder in (package / '.mim', package.parent):
-        path = folder / 'requirements' / 'openmmlab.txt'
+        path = folder / 'requirements' / STACKS[tested]
         if path.is_file():
             return path
-    raise FileNotFoundError(f'requirements/openmmlab.txt is missing beside {package}')
+    raise FileNotFoundError(f'requirements/{STACKS[tested]} is missing beside {package}')
 
 
 def tested_versions() -> dict[str, str]:
-    """Versions that the requirements file pins, by distribution name."""
-    lines = requirements_file().read_text().splitlines()
-    return dict(line.split('==') for line in lines if '==' in line and line[0] != '#')
+    """Versions that the requirements files pin, by distribution name; no name is in both sets."""
+    versions = {}
+    for index, tested in enumerate(STACKS):
+        names = {pair[index] for pair in DISTRIBUTIONS.values()}
+        lines = requirements_file(tested).read_text().splitlines()
+        pinned = dict(line.split('==') for line in lines if '==' in line and line[0] != '#')
+        versions |= {name: version for name, version in pinned.items() if name in names}
+    return versions
 
 
 def installed_versions() -> dict[str, str]:
@@ -83,11 +103,14 @@ def require(module: str) -> None:
         )
     (name,) = found
     tested = tested_versions()
-    if tested.get(name) != installed[name]:
-        fork = DISTRIBUTIONS[module][0]
+    sets_installed = {
+        pair.index(name) for pair in DISTRIBUTIONS.values() for name in pair if name in installed
+    }
+    if tested[name] != installed[name] or len(sets_installed) > 1:
+        sets = ' and '.join(f'{name}=={tested[name]}' for name in DISTRIBUTIONS[module])
         warnings.warn(
-            f'mmdiff is tested with {fork}=={tested[fork]}, not with {name}=={installed[name]}. '
-            f'{how}',
+            f'mmdiff is tested with {sets}, each with its own set, not with '
+            f'{name}=={installed[name]}{" beside the others" * (len(sets_installed) > 1)}. {how}',
             UntestedStackWarning,
             stacklevel=2,
         )
@@ -119,12 +142,13 @@ def require_operators() -> None:
     """
     missing = missing_operators()
     if missing:
-        version = tested_versions()['onedl-mmcv']
+        installed, tested = installed_versions(), tested_versions()
+        mmcv = next((name for name in DISTRIBUTIONS['mmcv'] if name in installed), 'onedl-mmcv')
         raise ImportError(
             f'mmdiff needs mmcv with operators here, and {missing}. In a clone, '
             '`bash tools/setup_env.sh --detection` builds them. Elsewhere, where PyTorch, '
             'setuptools<81, ninja, psutil, wheel and a compiler are: `pip install --no-cache-dir '
-            f'--no-build-isolation --force-reinstall --no-deps onedl-mmcv=={version}`.'
+            f'--no-build-isolation --force-reinstall --no-deps {mmcv}=={tested[mmcv]}`.'
         )
 
 

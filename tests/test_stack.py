@@ -11,6 +11,9 @@ from mmdiff import stack
 from mmdiff.engine import cli
 
 TESTED = stack.tested_versions()
+# The set that is installed here: 0 for the forks, 1 for the originals.
+INSTALLED = int('mmengine' in stack.installed_versions())
+NAMES = {module: pair[INSTALLED] for module, pair in stack.DISTRIBUTIONS.items()}
 
 
 def with_installed(monkeypatch, **versions):
@@ -19,9 +22,7 @@ def with_installed(monkeypatch, **versions):
 
 
 def test_the_tested_set_is_what_is_installed():
-    assert stack.installed_versions() == {
-        fork: TESTED[fork] for fork, _ in stack.DISTRIBUTIONS.values()
-    }
+    assert stack.installed_versions() == {name: TESTED[name] for name in NAMES.values()}
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         for module in stack.DISTRIBUTIONS:
@@ -40,10 +41,30 @@ def test_original_and_fork_together(monkeypatch):
         stack.require('mmcv')
 
 
-@pytest.mark.parametrize('versions', [dict(mmengine='0.10.7'), dict(onedl_mmengine='0.9.0')])
+@pytest.mark.parametrize('index', [0, 1])
+def test_both_sets_are_tested(monkeypatch, index):
+    versions = {pair[index]: TESTED[pair[index]] for pair in stack.DISTRIBUTIONS.values()}
+    monkeypatch.setattr(stack, 'installed_versions', lambda: versions)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for module in stack.DISTRIBUTIONS:
+            stack.require(module)
+
+
+@pytest.mark.parametrize(
+    'versions',
+    [
+        dict(mmengine='0.10.5'),
+        dict(onedl_mmengine='0.9.0'),
+        dict(onedl_mmengine=TESTED['onedl-mmengine'], mmcv=TESTED['mmcv']),
+    ],
+)
 def test_untested_version(monkeypatch, versions):
     with_installed(monkeypatch, **versions)
-    with pytest.warns(stack.UntestedStackWarning, match='is tested with onedl-mmengine=='):
+    with pytest.warns(
+        stack.UntestedStackWarning,
+        match=r'is tested with onedl-mmengine==\S+ and mmengine==0.10.7, each with its own set',
+    ):
         stack.require('mmengine')
 
 
@@ -94,8 +115,7 @@ def test_mmcv_with_operators_for_the_cpu_alone(monkeypatch):
 )
 def test_a_config_names_the_package_that_it_lacks(config, module, root, monkeypatch):
     """Before what it imports fails for the lack."""
-    fork, _ = stack.DISTRIBUTIONS[module]
-    found = {name: version for name, version in TESTED.items() if name != fork}
+    found = {name: TESTED[name] for of, name in NAMES.items() if of != module}
     monkeypatch.setattr(stack, 'installed_versions', lambda: found)
     monkeypatch.setattr(cli, 'import_modules_from_strings', None)
     with pytest.raises(ImportError, match=f'needs {module} here, and it is not installed'):

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmdiff.torch_compat import autocast_dtype
+from ..torch_compat import autocast_dtype
 
 # Of a few timesteps, or batches of them.
 MOST_RESULTS = 16

@@ -21,7 +21,10 @@ LOGS = (
     np.ndarray,
     np.dtype,
     *(type(np.dtype(code)) for code in np.typecodes['All'] if code not in 'OSUVMm'),
-    # The functions that build arrays and numbers again.
-    np.empty(0).__reduce__()[0],
-    np.float64(0).__reduce__()[0],
+    # The functions that build arrays and numbers again, by their names in NumPy 1 and 2.
+    *(
+        (function, f'{package}.multiarray.{function.__name__}')
+        for function in (np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0])
+        for package in ('numpy.core', 'numpy._core')
+    ),
 )

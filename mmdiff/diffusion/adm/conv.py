@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmdiff.torch_compat import autocast_dtype
+from ...torch_compat import autocast_dtype
 
 
 class Conv2d(nn.Conv2d):

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import torch
 
-from mmdiff.torch_compat import has_custom_operators
+from ...torch_compat import has_custom_operators
 
 
 @cache
