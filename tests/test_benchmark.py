@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 
 import benchmark
+import benchmark_contenders
 import benchmark_features
 import benchmark_gpu
 import benchmark_session
@@ -74,6 +75,7 @@ def test_contenders_of_other_families_compute_the_same(name, shape, tmp_path):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * b.std().item())
 
 
+@pytest.mark.slow
 def test_compiled_diffusers_computes_the_same(monkeypatch, tmp_path):
     """As far as PyTorch traces it; its compiler takes a minute."""
     monkeypatch.setattr(torch, 'compile', functools.partial(torch.compile, backend='eager'))
@@ -150,7 +152,7 @@ def session(tmp_path, plan, goals=(), minutes=5):
     return Session(report, 'cpu', tmp_path, minutes, 60, turn=1e-9, num_steps=1)
 
 
-def test_gpu_report(tmp_path, root, in_this_process, monkeypatch):
+def test_gpu_report(tmp_path, root, in_this_process):
     bfloat16 = replace(B9, dtype='bfloat16')
     plan = [
         Features(*SMALL, B9, 1, 'mmdiff'),
@@ -164,7 +166,7 @@ def test_gpu_report(tmp_path, root, in_this_process, monkeypatch):
     ]
     goals = (
         Goal(dict(what='adm-32-small, b=9', batch_size=(1, 2)), 'seconds', 1000),
-        Goal(dict(contender='mmdiff', dtype='float32', batch_size=2), 'speed_up', 1000),
+        Goal(dict(kind='features', contender='mmdiff', batch_size=2), 'speed_up', 1000),
         Goal(dict(with_cp=True), 'memory', 1),
     )
     running = session(tmp_path, plan, goals)
@@ -192,20 +194,23 @@ def test_gpu_report(tmp_path, root, in_this_process, monkeypatch):
     assert rows[7]['with_cp'] == 'True'
     assert rows[7]['goals'].startswith('1e-09 GB: missed by ')
     assert float(rows[7]['first_seconds']) > 0
-    assert '* adm-32-small, b=99, diffusers, float32, batch 1: failed: IndexError' in text
+    assert 'b=99, diffusers, float32, batch 1: failed: ValueError: blocks has block 99' in text
     assert f'b=9, {COMPILED}, float32, batch 2: not compiled within 60 s' in text
     assert len(running.report.failed()) == 1
 
 
 def test_gpu_report_names_what_was_not_measured(tmp_path, in_this_process, monkeypatch):
     plan = [Features(*SMALL, B9, 1, name) for name in ('mmdiff', 'diffusers')]
+    plan.append(Features('sd-64-small', 64, B9, 1, 'mmdiff'))
+    found = benchmark_contenders.find_spec
     monkeypatch.setattr(
-        benchmark_session, 'missing_package', dict(mmdiff=None, diffusers='diffusers').get
+        benchmark_contenders, 'find_spec', lambda name: None if name == 'diffusers' else found(name)
     )
     session(tmp_path, plan, minutes=0).run()
     text = (tmp_path / 'out/benchmark_gpu.md').read_text()
     assert 'b=9, mmdiff, float32, batch 1: there was no time' in text
     assert 'b=9, diffusers, float32, batch 1: needs diffusers, which is not installed' in text
+    assert 'sd-64-small, b=9, mmdiff, float32, batch 1: needs diffusers' in text
 
 
 def test_a_difference_stops_the_gpu_report(tmp_path, in_this_process, monkeypatch):
@@ -241,6 +246,19 @@ def test_gpu_report_needs_a_gpu(monkeypatch, capsys):
     assert 'this needs a GPU' in refused(benchmark_gpu, monkeypatch, capsys)
 
 
+def test_gpu_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'a card')
+    monkeypatch.setattr(torch.backends.cudnn, 'version', lambda: 92000)
+    # What it measures is tested on a CPU.
+    monkeypatch.setattr(benchmark_gpu, 'plan', list)
+    called(benchmark_gpu, monkeypatch, f'--out={tmp_path}').main()
+    text = (tmp_path / 'benchmark_gpu.md').read_text()
+    assert f'--out={tmp_path}`' in text
+    assert f'a card, driver {benchmark_gpu.driver_version()}, CUDA' in text
+    assert text in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('name', [*CONFIGS, 'pretrain_adm-64-small_digit-scenes'])
 def test_training_steps(name, root, in_this_process):
     measured = TrainingSteps('cpu').measure(small_training(root, name), 1)
@@ -265,6 +283,7 @@ def written_rows(text):
     return re.findall(rf'^\| (.+?) \| (.+?) \| {row} \|$', text, re.M)
 
 
+@pytest.mark.slow
 def test_table(tmp_path, in_this_process, monkeypatch):
     out = tmp_path / 'table.md'
     task = 'training, DifFeed bottleneck, b=24'

@@ -27,6 +27,7 @@ PACKAGES = {
     'guided-diffusion': ('guided_diffusion',),
     'diffusers': ('diffusers', 'guided_diffusion'),
     COMPILED: ('diffusers', 'guided_diffusion'),
+    'mmdiff': (),
 }
 
 # Large packages of one contender are not imported into the process of another: they take memory.
@@ -74,9 +75,13 @@ def contenders_of(arch: DenoiserArchitecture) -> dict[str, Callable]:
     return OTHERS[type(arch)]
 
 
-def missing_package(contender: str) -> str | None:
-    """A package that a contender needs and that is not installed."""
-    return next((name for name in PACKAGES.get(contender, ()) if find_spec(name) is None), None)
+def missing_package(contender: str, arch: str) -> str | None:
+    """A package that a contender needs for an architecture and that is not installed."""
+    needed = PACKAGES[contender]
+    if contender == 'mmdiff' and architecture(arch).input.stride > 1:
+        # Backbones of latents have an autoencoder.
+        needed = ('diffusers',)
+    return next((name for name in needed if find_spec(name) is None), None)
 
 
 def random_weights(arch: str, device: str = 'cpu') -> dict[str, Tensor]:

@@ -57,8 +57,11 @@ class Contender:
         free_memory(self.device)
 
     def features(self) -> list[Tensor]:
+        """Some values of each map."""
         with torch.no_grad():
-            return sample_of(self.features_of(self.x))
+            sample = sample_of(self.features_of(self.x))
+        free_memory(self.device)
+        return sample
 
     def seconds(self, at_least: float) -> list[float]:
         """Of each step."""
@@ -67,9 +70,11 @@ class Contender:
         return taken
 
     def memory(self) -> int:
+        """The peak since it was built, in bytes."""
         return peak_memory(self.device)
 
     def macs(self) -> int:
+        """MACs of a step."""
         # Operators count alike in any precision; what is computed again does not count.
         task = replace(self.task, checkpointing=False, dtype='float32')
         return count_macs(task, self.name, self.arch, self.shape, self.weights)

@@ -110,20 +110,22 @@ def training(config: tuple[str, int], dtype: str, with_cp: bool, cudnn_benchmark
     return Training(*config, dtype, options)
 
 
-def describe_machine(device: str) -> str:
+def describe_machine() -> str:
     """What measured, and how."""
-    if device == 'cuda':
-        card = f'{torch.cuda.get_device_name()}, driver {driver_version()}'
-        card += f', CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}'
-    else:
-        card = 'no GPU'
+    versions = (
+        f'driver {driver_version()}',
+        f'CUDA {torch.version.cuda}',
+        f'cuDNN {torch.backends.cudnn.version()}',
+        f'PyTorch {torch.__version__}',
+        f'Python {platform.python_version()}',
+        f'{torch.get_num_threads()} threads of the host',
+    )
     return (
-        f'`python {shlex.join(sys.argv)}`, {date.today()}, {card}, PyTorch {torch.__version__}, '
-        f'Python {platform.python_version()}, {torch.get_num_threads()} threads of the host. '
-        f'Random weights. Features: frozen, median of the steps of {default_turn(device)} s after '
-        f'{WARM_UP + 1} to warm up, each timed by events and waited for. Peak memory: of '
-        "PyTorch's allocator. Roofline: the fastest of some plain convolutions and matrix products "
-        'in the same precision.'
+        f'`python {shlex.join(sys.argv)}`, {date.today()}, {torch.cuda.get_device_name()}, '
+        f'{", ".join(versions)}. Random weights. Features: frozen, median of the steps of '
+        f'{default_turn("cuda")} s after {WARM_UP + 1} to warm up, each timed by events and '
+        "waited for. Peak memory: of PyTorch's allocator. Roofline: the fastest of some plain "
+        'convolutions and matrix products in the same precision.'
     )
 
 
@@ -164,7 +166,7 @@ def parse_args():
 
 def main():
     args = parse_args()
-    report = Report(args.out, describe_machine('cuda'), plan(), GOALS)
+    report = Report(args.out, describe_machine(), plan(), GOALS)
     with tempfile.TemporaryDirectory() as folder:
         Session(report, 'cuda', Path(folder), args.minutes, args.compile_limit).run()
     path = args.out / 'benchmark_gpu.md'

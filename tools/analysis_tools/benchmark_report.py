@@ -178,7 +178,7 @@ class Report:
             _table(FEATURES_HEAD, features),
             _table(('training', 'precision', 'batch', *COLUMNS, 'goal'), training),
             'Not measured:',
-            '\n'.join(f'* {_title(row)}: {row["note"]}' for row in rows if 'note' in row)
+            '\n'.join(f'* {title(row)}: {row["note"]}' for row in rows if 'note' in row)
             or '* nothing',
         ]
         return '\n\n'.join(parts) + '\n'
@@ -191,7 +191,8 @@ def _replace(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def _title(row: dict) -> str:
+def title(row: dict) -> str:
+    """A row of :func:`describe` in words."""
     parts = [row['what'], row['contender'], row['dtype']]
     if row['batch_size'] is not None:
         parts.append(f'batch {row["batch_size"]}')

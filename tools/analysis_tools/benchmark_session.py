@@ -1,16 +1,23 @@
-"""Measure a plan of rows within some minutes: parity first, then row by row."""
+"""Measure a plan of rows within some minutes, each after parity of what it computes."""
 
 import statistics
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
 import torch
-from benchmark_contenders import COMPILED, architecture, missing_package, random_weights
+from benchmark_contenders import (
+    COMPILED,
+    Task,
+    architecture,
+    missing_package,
+    random_weights,
+)
 from benchmark_features import Contender, Roofline, check_difference, difference
-from benchmark_report import Features, Report, describe
+from benchmark_report import Features, Report, describe, title
 from benchmark_timing import default_turn, free_memory
 from benchmark_training import Training, TrainingSteps
 from benchmark_worker import Worker, WorkerError
@@ -60,6 +67,7 @@ class Session:
         self.workers: dict[str, Worker] = {}
         self.weights: dict[str, Path] = {}
         self.rooflines: dict[str, float] = {}
+        self.prepared: set[tuple[str, Task]] = set()
         self.compared: dict[Features, list[Tensor]] = {}
 
     def run(self) -> None:
@@ -76,14 +84,16 @@ class Session:
                 self._worker(self._name(row))
             with suppress(OutOfTime):
                 for row in rows:
-                    self._prepare(row, rows)
-                    self.report.add(row, self._measured(row))
+                    self.report.add(row, self._measured(row, rows))
         finally:
             for worker in self.workers.values():
                 worker.kill()
 
     def _left_out(self, row: Features | Training) -> bool:
-        missing = missing_package(row.contender) if isinstance(row, Features) else None
+        if isinstance(row, Training):
+            # Of what misses a package, mmdiff's own error says what to do.
+            return False
+        missing = missing_package(row.contender, row.arch)
         if missing:
             self.report.add(row, dict(note=f'needs {missing}, which is not installed'))
         return missing is not None
@@ -126,11 +136,12 @@ class Session:
             self.workers.pop(name).kill()
             raise
 
-    def _measured(self, row: Features | Training) -> dict:
-        print(row, file=sys.stderr)
+    def _measured(self, row: Features | Training, rows: list[Features | Training]) -> dict:
+        print(title(describe(row)), file=sys.stderr)
         try:
             if isinstance(row, Training):
                 return self._ask(self._name(row), 'measure', row, self.num_steps)
+            self._prepare(row, rows)
             return self._features(row)
         except TimeoutError:
             return dict(note=f'not compiled within {self.compile_limit:g} s')
@@ -162,45 +173,57 @@ class Session:
             self.rooflines[dtype] = self._ask('roofline', 'flops', row.task, self.turn / 5)
         return self.rooflines[dtype]
 
-    def _build(self, arch: str, size: int, task, batch_size: int) -> tuple:
+    def _build(self, arch: str, size: int, task: Task, batch_size: int) -> tuple:
         given = architecture(arch).input
         sides = [size // given.stride] * 2
         shape = (batch_size, given.channels, *sides)
         return 'build', arch, self.weights[arch], task, shape
 
-    def _prepare(self, row: Features | Training, rows: list[Features | Training]) -> None:
-        """Before the first row of an architecture: its weights, and parity."""
-        if isinstance(row, Training) or row.arch in self.weights:
+    def _prepare(self, row: Features, rows: list[Features | Training]) -> None:
+        """Before the first row of a task: parity, and the weights of its architecture."""
+        if self._task(row) in self.prepared:
             return
-        self.weights[row.arch] = self.folder / f'{row.arch}.pt'
-        torch.save(random_weights(row.arch, self.device), self.weights[row.arch])
-        free_memory(self.device)
-        same = [r for r in rows if isinstance(r, Features) and r.arch == row.arch]
-        ours = [r for r in same if r.contender == 'mmdiff']
-        for task in dict.fromkeys(replace(r.task, dtype='float32') for r in ours):
-            dtypes = [r.task.dtype for r in ours if replace(r.task, dtype='float32') == task]
-            self._compare_with_the_cpu(row, task, dict.fromkeys(['float32', *dtypes]))
-        if any(r.contender == 'guided-diffusion' for r in same):
-            for dtype in dict.fromkeys(['float32', *(r.task.dtype for r in ours)]):
-                self._compare_with_the_authors(row, replace(ours[0].task, dtype=dtype))
+        if row.arch not in self.weights:
+            self.weights[row.arch] = self.folder / f'{row.arch}.pt'
+            torch.save(random_weights(row.arch, self.device), self.weights[row.arch])
+            free_memory(self.device)
+        same = [r for r in rows if isinstance(r, Features) and self._task(r) == self._task(row)]
+        dtypes = dict.fromkeys(
+            ['float32', *(r.task.dtype for r in same if r.contender == 'mmdiff')]
+        )
+        self._compare_with_the_cpu(row, dtypes)
+        # In every precision of a model's first task; each row of theirs is compared besides.
+        model = [r for r in rows if isinstance(r, Features) and r.arch == row.arch]
+        if same[0] == model[0] and any(r.contender == 'guided-diffusion' for r in same):
+            for dtype in dtypes:
+                self._compare_with_the_authors(row, replace(row.task, dtype=dtype))
+        self.prepared.add(self._task(row))
 
-    def _compare_with_the_cpu(self, row: Features, task, dtypes) -> None:
-        args = row.arch, row.size
+    def _task(self, row: Features) -> tuple[str, Task]:
+        """What is computed, in whatever precision."""
+        return row.arch, replace(row.task, dtype='float32')
+
+    def _compare_with_the_cpu(self, row: Features, dtypes: Iterable[str]) -> None:
+        args, task = (row.arch, row.size), replace(row.task, dtype='float32')
         expected = self._sample('mmdiff on the CPU', *args, task, BATCH_ON_THE_CPU)
         for dtype in dtypes:
             found = self._sample('mmdiff', *args, replace(task, dtype=dtype), BATCH_ON_THE_CPU)
             what = f'{row.arch}, {task.name}: {self.device} in {dtype} differs from the CPU in '
             self._check(found, expected, dtype, f'{what}float32')
 
-    def _compare_with_the_authors(self, row: Features, task) -> None:
-        ours, theirs = (
-            self._sample(name, row.arch, row.size, task, BATCH)
-            for name in ('mmdiff', 'guided-diffusion')
-        )
-        what = f'{row.arch}, {task.name}, {task.dtype}: mmdiff differs from guided-diffusion'
-        self._check(ours, theirs, task.dtype, what)
+    def _compare_with_the_authors(self, row: Features, task: Task) -> None:
+        what = f'{row.arch}, {task.name}, {task.dtype}: mmdiff'
+        args = row.arch, row.size, task, BATCH
+        ours = self._sample('mmdiff', *args)
+        try:
+            theirs = self._sample('guided-diffusion', *args)
+        except WorkerError as error:
+            # What fails there is no fault of ours.
+            self.report.add_parity(f'{what} was not compared with guided-diffusion: {error}')
+            return
+        self._check(ours, theirs, task.dtype, f'{what} differs from guided-diffusion')
 
-    def _sample(self, name: str, arch: str, size: int, task, batch_size: int) -> list[Tensor]:
+    def _sample(self, name: str, arch: str, size: int, task: Task, batch_size: int) -> list[Tensor]:
         self._ask(name, *self._build(arch, size, task, batch_size))
         features = self._ask(name, 'features')
         self._ask(name, 'free')
