@@ -2,8 +2,7 @@
 
 Every contender runs in a process of its own, on the same weights and input; they take turns, and
 one more process times plain convolutions and matrix products, the roofline. On a CPU, where peak
-memory is the process's, each task has new processes. Needs
-`pip install -r requirements/bench.txt`.
+memory is the process's, each task has new processes. Needs `pip install -r requirements/bench.txt`.
 """
 
 import argparse
@@ -103,7 +102,7 @@ def parse_args():
         nargs='+',
         metavar='CONTENDER',
         help=f'of guided-diffusion, diffusers, {COMPILED} and mmdiff; default: all that have the '
-        f'architecture, {COMPILED} on a GPU only',
+        f'architecture but {COMPILED}',
     )
     parser.add_argument('--out', type=Path, help='Markdown file to write')
     args = parser.parse_args()
@@ -117,9 +116,7 @@ def parse_args():
     tasks = {task.name: task for task in TASKS[type(arch)]}
     contenders = list(contenders_of(arch))
     args.tasks = args.tasks or [name for name, task in tasks.items() if task.trained is None]
-    args.contenders = args.contenders or [
-        name for name in contenders if name != COMPILED or args.device == 'cuda'
-    ]
+    args.contenders = args.contenders or [name for name in contenders if name != COMPILED]
     for option, known in (('tasks', tasks), ('contenders', contenders)):
         for name in getattr(args, option):
             if name not in known:
