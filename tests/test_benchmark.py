@@ -208,7 +208,7 @@ def test_gpu_report_names_what_was_not_measured(tmp_path, in_this_process, monke
     )
     session(tmp_path, plan, minutes=0).run()
     text = (tmp_path / 'out/benchmark_gpu.md').read_text()
-    assert 'b=9, mmdiff, float32, batch 1: there was no time' in text
+    assert 'b=9, mmdiff, float32, batch 1: not reached' in text
     assert 'b=9, diffusers, float32, batch 1: needs diffusers, which is not installed' in text
     assert 'sd-64-small, b=9, mmdiff, float32, batch 1: needs diffusers' in text
 

@@ -152,7 +152,7 @@ class Report:
         rows = []
         for planned in self.plan:
             row = describe(planned)
-            row |= self.measured.get(planned, dict(note='there was no time'))
+            row |= self.measured.get(planned, dict(note='not reached'))
             row['speed_up'] = self._speed_up(planned)
             row['goals'] = '; '.join(goal.verdict(row) for goal in self.goals if goal.fits(row))
             rows.append(row)
