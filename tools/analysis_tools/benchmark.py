@@ -1,8 +1,8 @@
 """Time, count and weigh diffusion features: mmdiff beside other ways to the same ones.
 
 Every contender runs in a process of its own, on the same weights and input; they take turns, and
-one more process times plain convolutions and matrix products, the roofline. Needs
-`pip install -r requirements/bench.txt`.
+one more process times plain convolutions and matrix products, the roofline. On a CPU, where peak
+memory is the process's, each task has new processes. Needs `pip install -r requirements/bench.txt`.
 """
 
 import argparse
@@ -14,18 +14,20 @@ import tempfile
 from dataclasses import replace
 from datetime import date
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from benchmark_worker import (
+from benchmark_contenders import (
+    COMPILED,
     DTYPES,
     Task,
     architecture,
     contenders_of,
     random_weights,
-    serve,
 )
+from benchmark_features import Contender, Roofline, check_difference, difference
+from benchmark_timing import default_turn
+from benchmark_worker import Worker
 
 from mmdiff.diffusion import adm, dit, get_architecture, stable_diffusion
 
@@ -58,10 +60,6 @@ TASKS = {
 }
 
 
-# Between contenders, relative to the norm of a map.
-TOLERANCE = {'float32': 1e-3, 'tf32': 1e-2, 'bfloat16': 0.1, 'float16': 0.02}
-
-
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--arch', default='adm-256-uncond', help='default: %(default)s')
@@ -78,6 +76,19 @@ def parse_args():
         help='precision; tf32 and float16 need a GPU; default: %(default)s',
     )
     parser.add_argument('--rounds', type=positive, default=5, help='default: %(default)s')
+    parser.add_argument(
+        '--turn',
+        type=positive_seconds,
+        metavar='SECONDS',
+        help='how long a contender runs at least, when it is its turn; default: 5, on a GPU 0.5',
+    )
+    parser.add_argument(
+        '--compile-limit',
+        type=positive_seconds,
+        metavar='SECONDS',
+        default=60,
+        help=f'after which {COMPILED} is given up; default: %(default)s',
+    )
     names = ['; '.join(task.name for task in tasks) for tasks in TASKS.values()]
     parser.add_argument(
         '--tasks',
@@ -90,19 +101,22 @@ def parse_args():
         '--contenders',
         nargs='+',
         metavar='CONTENDER',
-        help='of guided-diffusion, diffusers and mmdiff; default: all that have the architecture',
+        help=f'of guided-diffusion, diffusers, {COMPILED} and mmdiff; default: all that have the '
+        f'architecture but {COMPILED}',
     )
     parser.add_argument('--out', type=Path, help='Markdown file to write')
     args = parser.parse_args()
-    if args.dtype in ('tf32', 'float16') and not torch.cuda.is_available():
+    args.device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    if args.dtype in ('tf32', 'float16') and args.device == 'cpu':
         parser.error(f'--dtype {args.dtype} needs a GPU, and there is none')
+    args.turn = args.turn or default_turn(args.device)
     arch = get_architecture(args.arch)
     if args.size % arch.total_stride:
         parser.error(f'--size must be a multiple of {arch.total_stride}, got {args.size}')
     tasks = {task.name: task for task in TASKS[type(arch)]}
     contenders = list(contenders_of(arch))
     args.tasks = args.tasks or [name for name, task in tasks.items() if task.trained is None]
-    args.contenders = args.contenders or contenders
+    args.contenders = args.contenders or [name for name in contenders if name != COMPILED]
     for option, known in (('tasks', tasks), ('contenders', contenders)):
         for name in getattr(args, option):
             if name not in known:
@@ -111,6 +125,8 @@ def parse_args():
     for task in args.tasks:
         if max(task.blocks, default=0) > arch.num_blocks:
             parser.error(f'--tasks {task.name!r}: {args.arch} has {arch.num_blocks} blocks')
+        if COMPILED in args.contenders and (task.feedback or task.trained):
+            parser.error(f'--tasks {task.name!r}: {COMPILED} is for features without feedback')
     return args
 
 
@@ -121,85 +137,87 @@ def positive(text: str) -> int:
     return number
 
 
-class Worker:
-    """A contender in a process of its own."""
+def positive_seconds(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f'must be more than 0, got {number}')
+    return number
 
-    def __init__(self, *args):
-        context = get_context('spawn')
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, *args), daemon=True)
-        self.process.start()
-        theirs.close()
 
-    def ask(self, what: str):
-        """Have it do something, and wait for the answer."""
-        self.connection.send(what)
-        return self.connection.recv()
-
-    def stop(self) -> None:
-        self.connection.send(None)
-        self.process.join()
+def start_workers(args) -> dict[str, Worker]:
+    """The roofline and the contenders, each in a process of its own."""
+    contenders = {name: Worker(Contender, name, args.device) for name in args.contenders}
+    return {'roofline': Worker(Roofline, args.device)} | contenders
 
 
 def measure(
-    task: Task, batch_size: int, args, weights: Path, device: str
+    task: Task, batch_size: int, args, weights: Path, workers: dict[str, Worker]
 ) -> dict[str, dict[str, float]]:
-    """Median seconds, MACs and peak memory of each contender, and the roofline's FLOP/s."""
+    """Median seconds, MACs and peak memory of each contender, and the roofline's FLOP/s.
+
+    What was not compiled in time has nothing.
+    """
     given = architecture(args.arch).input
     sides = [args.size // given.stride] * 2
     shape = (batch_size, given.channels, *sides)
-    workers = {
-        name: Worker(name, task, args.arch, weights, shape, device)
-        for name in ('roofline', *args.contenders)
-    }
-    check_same({name: workers[name].ask('features') for name in args.contenders}, task)
-    answers = {name: [] for name in workers}
+    measured, features = {}, {}
+    for name in args.contenders:
+        workers[name].ask('build', args.arch, weights, task, shape)
+        limit = args.compile_limit if name == COMPILED else None
+        try:
+            features[name] = workers[name].ask('features', limit=limit)
+        except TimeoutError:
+            workers[name] = Worker(Contender, name, args.device)
+            measured[name] = {}
+    check_same(features, task)
+    answers = {name: [] for name in ('roofline', *features)}
     # The first round warms up.
     for number in range(args.rounds + 1):
-        for name, worker in workers.items():
-            answer = worker.ask('run')
+        for name in answers:
+            if name == 'roofline':
+                answer = workers[name].ask('flops', task, args.turn / 5)
+            else:
+                answer = statistics.mean(workers[name].ask('seconds', args.turn))
             if number:
                 answers[name].append(answer)
             print(f'{task.name}, round {number}, {name}: {answer:.4g}', file=sys.stderr)
-    measured = {
-        name: dict(
+    for name in features:
+        measured[name] = dict(
             seconds=statistics.median(answers[name]),
             memory=workers[name].ask('memory'),
             macs=workers[name].ask('macs'),
         )
-        for name in args.contenders
-    }
+        workers[name].ask('free')
     measured['roofline'] = dict(flops=statistics.median(answers['roofline']))
-    for worker in workers.values():
-        worker.stop()
     return measured
 
 
 def check_same(features: dict[str, list[torch.Tensor]], task: Task) -> None:
     """Stop where contenders do not compute the same."""
-    (first, expected), *others = features.items()
-    for name, found in others:
-        for a, b in zip(found, expected, strict=True):
-            difference = ((a - b).norm() / b.norm()).item()
-            # Not so for NaN.
-            if not difference <= TOLERANCE[task.dtype]:
-                raise SystemExit(
-                    f'{task.name}, {task.dtype}: {name} differs from {first} by {difference:.2g}, '
-                    f'relatively; at most {TOLERANCE[task.dtype]} is allowed'
-                )
+    first = next(iter(features), None)
+    for name, found in features.items():
+        what = f'{task.name}, {task.dtype}: {name} differs from {first}'
+        check_difference(difference(found, features[first]), task.dtype, what)
 
 
-def rows(task: Task, measured: dict[str, dict[str, float]]) -> list[str]:
+def rows(task: Task, measured: dict[str, dict[str, float]], args) -> list[str]:
     roofline = measured['roofline']['flops']
-    contenders = {name: m for name, m in measured.items() if name != 'roofline'}
-    first = next(iter(contenders.values()))
-    digits = 2 if first['seconds'] >= 1 else 4
-    return [
-        f'| {task.name} | {name} | {m["macs"] / 1e9:.1f} | {m["seconds"]:.{digits}f} | '
-        f'{first["seconds"] / m["seconds"]:.2f}x | {m["memory"] / 1e9:.2f} | '
-        f'{m["memory"] / first["memory"]:.0%} | {2 * m["macs"] / m["seconds"] / roofline:.0%} |'
-        for name, m in contenders.items()
-    ]
+    contenders = {name: measured[name] for name in args.contenders}
+    first = next((m for m in contenders.values() if m), None)
+    table = []
+    for name, m in contenders.items():
+        if not m:
+            table.append(
+                f'| {task.name} | {name} | | not compiled within {args.compile_limit:g} s | | | | |'
+            )
+            continue
+        digits = 2 if first['seconds'] >= 1 else 4
+        table.append(
+            f'| {task.name} | {name} | {m["macs"] / 1e9:.1f} | {m["seconds"]:.{digits}f} | '
+            f'{first["seconds"] / m["seconds"]:.2f}x | {m["memory"] / 1e9:.2f} | '
+            f'{m["memory"] / first["memory"]:.0%} | {2 * m["macs"] / m["seconds"] / roofline:.0%} |'
+        )
+    return table
 
 
 def machine(device: str) -> str:
@@ -216,20 +234,25 @@ def machine(device: str) -> str:
 
 def main():
     args = parse_args()
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    table, rooflines = [], []
+    table, rooflines, workers = [], [], {}
     with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / 'unet.pt'
-        torch.save(random_weights(args.arch), weights)
+        weights = Path(folder) / 'network.pt'
+        torch.save(random_weights(args.arch, args.device), weights)
         for task, batch_size in product(args.tasks, args.batch_size):
-            measured = measure(task, batch_size, args, weights, device)
+            workers = workers or start_workers(args)
+            measured = measure(task, batch_size, args, weights, workers)
+            if args.device == 'cpu':
+                # Peak memory is that of a process.
+                for worker in workers.values():
+                    worker.stop()
+                workers = {}
             rooflines.append(measured['roofline']['flops'])
             if len(args.batch_size) > 1:
                 task = replace(task, name=f'{task.name}, batch {batch_size}')
-            table += rows(task, measured)
+            table += rows(task, measured, args)
     text = '\n'.join(
         [
-            f'`python {shlex.join(sys.argv)}`, {date.today()}, {machine(device)}, PyTorch '
+            f'`python {shlex.join(sys.argv)}`, {date.today()}, {machine(args.device)}, PyTorch '
             f'{torch.__version__}: {args.arch}, {args.dtype}, batch '
             f'{", ".join(map(str, args.batch_size))} of '
             f'{args.size}x{args.size}, median of {args.rounds} rounds. Roofline (the fastest of '

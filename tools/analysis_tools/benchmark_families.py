@@ -5,26 +5,17 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from benchmark_worker import HALF, Task, autocast, load, noiseless
-from torch import Tensor, nn
+from benchmark_contenders import HALF, Task, autocast, load, mmdiff, noiseless
+from torch import Tensor
 
-from mmdiff.diffusion import DenoiserArchitecture, network_of
+from mmdiff.diffusion import DenoiserArchitecture
 from mmdiff.diffusion.adm import EncoderArchitecture
 from mmdiff.diffusion.dit import TransformerArchitecture
 from mmdiff.diffusion.stable_diffusion import StableDiffusionArchitecture, diffusers_config
+from mmdiff.models.backbones.latent import LatentDiffusionBackbone
 
 # CLIP's number of tokens.
 TEXT_LENGTH = 77
-
-
-def random_weights(arch: DenoiserArchitecture) -> dict[str, Tensor]:
-    """Weights of the whole network, none of them zero."""
-    torch.manual_seed(0)
-    network = network_of(arch)(arch)
-    for parameter in network.parameters():
-        if not parameter.any():
-            nn.init.normal_(parameter, std=0.02)
-    return network.state_dict()
 
 
 def condition(arch: DenoiserArchitecture, device: str) -> Tensor | None:
@@ -71,37 +62,20 @@ def diffusers(task: Task, arch: DenoiserArchitecture, weights: Path, device: str
     return run
 
 
-def mmdiff(task: Task, arch: DenoiserArchitecture, weights: Path, device: str) -> Callable:
-    from mmdiff.utils import keep_freed_memory
-
-    # As tools/train.py and tools/test.py do it.
-    keep_freed_memory()
-    with torch.device('meta'):
-        network = network_of(arch)(
-            arch,
-            last_block=max(task.blocks, default=None),
-            gradient_checkpointing=task.checkpointing,
-        )
-    network = load(network, weights, device)
-    if task.trained is None:
-        network.requires_grad_(False)
-    tokens = condition(arch, device)
-
-    def run(x):
-        with autocast(task, x):
-            return features_of(x)
+def from_latents(model: LatentDiffusionBackbone, device: str) -> Callable:
+    """Features by a backbone of latents, without its autoencoder, which is the same for all."""
+    model.vae = None
+    tokens = condition(model.arch, device)
+    if tokens is not None:
+        model.text_tokens = tokens
+    stride = model.arch.input.stride
 
     def features_of(x):
-        features = []
-        for timestep in task.timesteps:
-            x_t, t = noiseless(x, timestep, arch), torch.tensor([timestep], device=x.device)
-            if task.blocks:
-                features += network.features(x_t, t, task.blocks, tokens)
-            else:
-                features.append(network(x_t, t, tokens))
-        return features
+        model.encode = lambda images: x
+        n, _, height, width = x.shape
+        return model(x.new_zeros(1).expand(n, 3, height * stride, width * stride))
 
-    return run
+    return features_of
 
 
 def guided_diffusion(
