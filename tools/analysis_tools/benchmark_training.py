@@ -103,12 +103,12 @@ class TrainingSteps:
 def config_of(training: Training) -> Config:
     """The config as ``tools/train.py`` reads it, with random weights."""
     half = training.dtype != 'float32'
-    dtype = {'optim_wrapper.dtype': training.dtype} if half else {}
     cfg = load_training_config(
         Namespace(
             config=training.config,
-            cfg_options=dict(training.options) | dtype,
+            cfg_options=dict(training.options),
             amp=half,
+            amp_dtype=training.dtype if half else None,
             resume=None,
             work_dir='none is written',
             launcher='none',
