@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_families import backbone, every_family, images, same
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 from mmdiff.diffusion import fixed_noise
 from mmdiff.models.backbones import cuda_graph
@@ -31,7 +31,7 @@ class Recorder(TorchDispatchMode):
     def replay(self):
         for func, args, kwargs, out in self.steps:
             again = func(*args, **kwargs)
-            for old, new in zip(tree_leaves(out), tree_leaves(again), strict=True):
+            for old, new in zip(tree_flatten(out)[0], tree_flatten(again)[0], strict=True):
                 if torch.is_tensor(old) and old.data_ptr() != new.data_ptr():
                     old.copy_(new)
 

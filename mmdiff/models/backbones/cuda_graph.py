@@ -9,6 +9,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
 from torch.utils.weak import WeakIdKeyDictionary
 
 from mmdiff.diffusion.kept import state_of
@@ -166,4 +167,4 @@ class Inputs(TorchDispatchMode):
 
 
 def _tensors_in(tree) -> list[Tensor]:
-    return [leaf for leaf in torch.utils._pytree.tree_leaves(tree) if torch.is_tensor(leaf)]
+    return [leaf for leaf in tree_flatten(tree)[0] if torch.is_tensor(leaf)]
