@@ -88,7 +88,7 @@ def test_folders_of_data_sets(tmp_path):
 def test_checkpoints(tmp_path):
     path = tmp_path / 'run.pth'
     for content, message in (
-        (b'', 'truncated'),
+        (b'', 'is empty'),
         (b'no weights', 'truncated, or is not a file'),
     ):
         path.write_bytes(content)

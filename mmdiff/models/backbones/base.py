@@ -80,7 +80,9 @@ class DiffusionBackbone(BaseModule):
             the rest of the model does, and returns float32. None follows the
             surrounding autocast, such as ``--amp`` sets. Defaults to None.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``
-            with what the family takes. Defaults to None: random weights.
+            with what the family takes, and ``entry='model'`` or another name
+            where the file has several state dicts. Defaults to None: random
+            weights.
 
     Attributes:
         network_name (str): Name of the attribute that holds the network, with
@@ -95,7 +97,7 @@ class DiffusionBackbone(BaseModule):
 
     network_name = 'unet'
     # What init_cfg may have besides type and checkpoint.
-    init_cfg_keys = ('prefix',)
+    init_cfg_keys = ('prefix', 'entry')
 
     def __init__(
         self,
@@ -245,13 +247,16 @@ class DiffusionBackbone(BaseModule):
         self.load_pretrained(**{k: v for k, v in self.init_cfg.items() if k != 'type'})
         self.is_init = True
 
-    def load_pretrained(self, checkpoint: str, prefix: str = '') -> None:
+    def load_pretrained(self, checkpoint: str, prefix: str = '', entry: str | None = None) -> None:
         """Load the network from a file.
 
         Args:
             checkpoint (str): As of :func:`mmdiff.utils.local_file`.
             prefix (str): What the keys in the file begin with. Defaults to
                 ''.
+            entry (str, optional): Which of several state dicts in the file,
+                as of :func:`mmdiff.diffusion.read_checkpoint`. Defaults to
+                None.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -259,7 +264,8 @@ class DiffusionBackbone(BaseModule):
         """
         # With a prefix, it is that of a run.
         allowed = LOGS if prefix else ()
-        self.load_network(read_checkpoint(local_file(checkpoint), prefix, allowed), checkpoint)
+        state_dict = read_checkpoint(local_file(checkpoint), prefix, allowed, entry)
+        self.load_network(state_dict, checkpoint)
 
     def load_network(self, state_dict: dict[str, Tensor], source: str) -> None:
         """Fill the network, and log what it has no place for.
