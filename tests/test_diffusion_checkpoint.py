@@ -157,8 +157,12 @@ def test_safetensors_whatever_the_suffix(tmp_path, state_dict, name):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(CheckpointError, match='is truncated, or is no safetensors file'):
         read_checkpoint(path)
-    torch.save(state_dict, path)
-    assert read_checkpoint(path).keys() == state_dict.keys()
+
+
+def test_pytorch_file_with_the_suffix_of_safetensors(tmp_path, saved):
+    path = saved.rename(tmp_path / 'unet.safetensors')
+    with pytest.raises(CheckpointError, match=r'was written by torch\.save: rename it'):
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize('wrapper', ['module.', 'model.', '_orig_mod.', 'model.module._orig_mod.'])

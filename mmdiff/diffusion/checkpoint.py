@@ -28,7 +28,7 @@ MARKS = {
 }
 
 
-# What wrappers of a network put before its names: DistributedDataParallel, torch.compile, Lightning.
+# What DistributedDataParallel, torch.compile and Lightning put before a network's names.
 WRAPPERS = ('module.', '_orig_mod.', 'model.')
 
 

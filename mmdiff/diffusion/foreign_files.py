@@ -58,9 +58,11 @@ def describe_unreadable(path: str | PathLike) -> str:
         names = zipfile.ZipFile(path).namelist()
         if not any(name.endswith('data.pkl') for name in names):
             return f'is an archive of other files: unpack it, and name one of {_some(names)}'
+        if Path(path).suffix == '.safetensors':
+            return 'was written by torch.save: rename it, to end with .pt'
     elif tarfile.is_tarfile(path):
         return 'is an archive: unpack it'
-    return 'is truncated, or is not a file that torch.save wrote'
+    return 'is truncated, or is not a file that torch.save wrote (nor one of safetensors)'
 
 
 def describe_folder(path: str | PathLike) -> str:
