@@ -48,9 +48,20 @@ def test_amp_and_resume(arguments, monkeypatch):
     cfg = load_training_config(arguments('--amp', '--resume', 'a.pth'))
     assert (cfg.optim_wrapper.type, cfg.optim_wrapper.loss_scale) == ('AmpOptimWrapper', 'dynamic')
     assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
-    cfg = load_training_config(arguments('--resume', '--cfg-options', 'load_from=b.pth'))
+    cfg = load_training_config(arguments('--cfg-options', 'load_from=b.pth'))
     assert cfg.optim_wrapper.type == 'OptimWrapper'
-    assert (cfg.resume, cfg.load_from) == (True, None)
+    assert (cfg.resume, cfg.load_from) == (False, 'b.pth')
+
+
+@pytest.mark.parametrize('options', [('--resume',), ('--cfg-options', 'resume=True')])
+def test_resume_from_what_is_latest(options, arguments, tmp_path):
+    options = ('--work-dir', str(tmp_path), *options)
+    cfg = load_training_config(arguments(*options))
+    assert (cfg.resume, cfg.load_from) == (False, None)
+    (tmp_path / 'iter_5.pth').touch()
+    (tmp_path / 'last_checkpoint').write_text('/where/it/was/iter_5.pth')
+    cfg = load_training_config(arguments(*options))
+    assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'iter_5.pth'))
 
 
 def test_folders_of_data_sets(tmp_path):

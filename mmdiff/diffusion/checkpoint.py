@@ -169,7 +169,7 @@ def find_state_dict(
     if _is_state_dict(content) and entry is None:
         return content
     values = content if isinstance(content, Mapping) else {}
-    found = [str(name) for name, value in values.items() if value and _is_state_dict(value)]
+    found = [str(name) for name, value in values.items() if _is_state_dict(value) and value]
     if entry is not None:
         if entry not in found:
             raise CheckpointError(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmengine.utils import import_modules_from_strings
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from mmdiff import stack
 from mmdiff.diffusion import CheckpointError, read_checkpoint
 from mmdiff.engine.distributed import init_cpu_distributed
 from mmdiff.engine.weights_only import check_run_fits, load_runs_as_weights_only
+from mmdiff.engine.work_dirs import latest_checkpoint
 from mmdiff.utils import LOGS, keep_freed_memory, local_file
 
 
@@ -72,7 +74,8 @@ def add_resume_argument(parser: argparse.ArgumentParser) -> None:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from a checkpoint, or from the latest one in the work dir',
+        help='go on from a checkpoint, or from the latest one in the work dir, or start anew where '
+        'there is none',
     )
 
 
@@ -160,14 +163,38 @@ def load_training_config(args: argparse.Namespace) -> Config:
 
     Raises:
         ImportError: As :func:`load_config`.
+        SystemExit: As :func:`load_run_config`, or if it is unclear from which
+            checkpoint the run should go on.
     """
     cfg = load_run_config(args)
     if args.amp:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.resume == 'auto' or (cfg.get('resume') and not (args.resume or cfg.get('load_from'))):
+        go_on(cfg)
+    elif args.resume:
+        cfg.update(resume=True, load_from=args.resume)
     return cfg
+
+
+def go_on(cfg: Config) -> None:
+    """Let a run go on from the latest checkpoint in its work dir, or start anew.
+
+    Args:
+        cfg (Config): The run's config, changed in place.
+
+    Raises:
+        SystemExit: As :func:`latest_checkpoint`.
+    """
+    try:
+        latest = latest_checkpoint(cfg)
+    except FileNotFoundError as error:
+        raise SystemExit(f'--resume: {error}') from None
+    cfg.resume = latest is not None
+    if latest:
+        cfg.load_from = latest
+    else:
+        start = f' from the weights of {cfg.load_from}' if cfg.get('load_from') else ''
+        print_log(f'--resume: {cfg.work_dir} has no checkpoint yet, so the run starts anew{start}.')
 
 
 def check_data(cfg: Config, *splits: str) -> None:

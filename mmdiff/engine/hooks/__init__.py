@@ -1,6 +1,7 @@
 from .divergence import DivergedError, DivergenceHook
 from .iteration_seed import IterationSeedHook
 from .label_check import LabelCheckHook
+from .loading import LoadingHook
 from .progress_bar import ProgressBarHook
 from .safe_checkpoint import SafeCheckpointHook
 from .sample_picture import SamplePictureHook
@@ -11,6 +12,7 @@ __all__ = [
     'DivergenceHook',
     'IterationSeedHook',
     'LabelCheckHook',
+    'LoadingHook',
     'ProgressBarHook',
     'SafeCheckpointHook',
     'SamplePictureHook',
