@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mmdiff import stack
 from mmdiff.diffusion import CheckpointError, read_checkpoint
 from mmdiff.engine.distributed import init_cpu_distributed
+from mmdiff.engine.unread_settings import check_config, check_options
 from mmdiff.engine.weights_only import check_run_fits, load_runs_as_weights_only
 from mmdiff.engine.work_dirs import latest_checkpoint
 from mmdiff.utils import LOGS, keep_freed_memory, local_file
@@ -93,7 +94,7 @@ def load_config(path: str, options: dict | None = None) -> Config:
         Config: The config, with its ``custom_imports`` imported.
 
     Raises:
-        SystemExit: If there is no such file.
+        SystemExit: If there is no such file, or nothing reads a setting.
         ImportError: If the config needs a package that is not installed, or
             operators of mmcv that are not compiled.
     """
@@ -107,7 +108,9 @@ def load_config(path: str, options: dict | None = None) -> Config:
         stack.require_operators()
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
+    check_config(cfg)
     if options:
+        check_options(cfg, options)
         cfg.merge_from_dict(options)
     load_runs_as_weights_only()
     return cfg
