@@ -107,7 +107,7 @@ def test_equals_two_full_passes(strategy, frozen, size):
     arch = Architecture(**SMALL)
     unet = reference_unet(arch).requires_grad_(frozen == 'none')
     model = diffeed(unet.state_dict(), feedback=strategy, frozen=frozen, noise='none').train()
-    x_0, _ = x_and_timesteps(*size)
+    x_0 = x_and_timesteps(*size)[0].clamp(-1, 1)
     x_t, t = model.noised(x_0, 90), torch.tensor([90, 90])
     layers = dict(model.feedback.named_parameters())
 
@@ -137,7 +137,7 @@ def test_without_feedback_equals_the_plain_backbone(strategy):
         parameter.data.normal_(std=0.05)
     model = DifFeedBackbone(arch=SMALL, blocks=(12, 10, 8), feedback=strategy).eval()
     model.unet.load_state_dict(plain.unet.state_dict(), strict=False)
-    x_0, _ = x_and_timesteps(24, 40)
+    x_0 = x_and_timesteps(24, 40)[0].clamp(-1, 1)
     with torch.no_grad():
         assert not torch.equal(model(x_0)[0], plain(x_0)[0])
         for parameter in model.feedback.parameters():
@@ -232,7 +232,7 @@ def test_features_of_blocks_before_the_feedback():
     model = diffeed(feedback={8: 6}, blocks=(3, 8), noise='none').train()
     plain = GuidedDiffusionBackbone(arch=SMALL, blocks=(3,), noise='none').train()
     plain.unet.load_state_dict(model.unet.state_dict(), strict=False)
-    x_0, _ = x_and_timesteps(32, 32)
+    x_0 = x_and_timesteps(32, 32)[0].clamp(-1, 1)
     feature, expected = model(x_0)[0], plain(x_0)[0]
     assert torch.equal(feature, expected)
     feature.square().mean().backward()

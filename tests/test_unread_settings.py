@@ -36,10 +36,7 @@ def test_unknown_options(option, message):
             'data_root',
             'train_dataloader.dataset.data_root, val_dataloader.dataset.data_root, test_',
         ),
-        (
-            'crop_size',
-            r'model\.data_preprocessor\.size, train_dataloader\.dataset\.pipeline\.3\.crop',
-        ),
+        ('crop_size', r'train_dataloader\.dataset\.pipeline\.3\.crop_size'),
         ('norm_cfg.type', r'model\.decode_head\.norm_cfg, model\.auxiliary_head\.norm_cfg'),
     ],
 )

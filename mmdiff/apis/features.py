@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mmdiff.models import backbone_of
-from mmdiff.utils import keep_freed_memory
+from mmdiff.utils import is_int, keep_freed_memory
 
 from .images import AnyImage, centre_square, read_image, single_images, to_tensor
 
@@ -77,9 +77,7 @@ class FeatureExtractor:
         device: str | torch.device | None = None,
         **kwargs,
     ):
-        if size not in ('trained', 'original') and (
-            not isinstance(size, int) or isinstance(size, bool) or size < 1
-        ):
+        if size not in ('trained', 'original') and not (is_int(size) and size >= 1):
             raise ValueError(f"size must be a positive int, 'trained' or 'original', got {size!r}")
         init_cfg = None
         parts = dict(vae=None if vae is None else str(vae), entry=entry)
@@ -157,7 +155,7 @@ class FeatureExtractor:
         Raises:
             As a call.
         """
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        if not (is_int(batch_size) and batch_size >= 1):
             raise ValueError(f'batch_size must be a positive int, got {batch_size!r}')
         named = list(single_images(images))
         remaining = iter(named)

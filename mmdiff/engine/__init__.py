@@ -2,6 +2,7 @@ from .distributed import init_cpu_distributed, leave_cpu_distributed
 from .hooks import (
     DivergedError,
     DivergenceHook,
+    InputCheckHook,
     IterationSeedHook,
     LabelCheckHook,
     LoadingHook,
@@ -14,6 +15,7 @@ from .hooks import (
 __all__ = [
     'DivergedError',
     'DivergenceHook',
+    'InputCheckHook',
     'IterationSeedHook',
     'LabelCheckHook',
     'LoadingHook',

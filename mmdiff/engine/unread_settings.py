@@ -126,7 +126,7 @@ def check_config(cfg: Config) -> None:
 
 
 def _check_spelling(file: ConfigFile, name: str, files: list[ConfigFile]) -> None:
-    similar = get_close_matches(name, READ, n=1, cutoff=0.85)
+    similar = get_close_matches(name, READ, n=1, cutoff=0.9)
     if similar and not any(_is_used(other, name) for other in files):
         raise SystemExit(f'config: nothing reads {name} in {file.path}. Is it {similar[0]}?')
 

@@ -1,4 +1,5 @@
 from .divergence import DivergedError, DivergenceHook
+from .input_check import InputCheckHook
 from .iteration_seed import IterationSeedHook
 from .label_check import LabelCheckHook
 from .loading import LoadingHook
@@ -10,6 +11,7 @@ from .save_unet import SaveUNetHook
 __all__ = [
     'DivergedError',
     'DivergenceHook',
+    'InputCheckHook',
     'IterationSeedHook',
     'LabelCheckHook',
     'LoadingHook',
