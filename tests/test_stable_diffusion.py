@@ -445,7 +445,7 @@ def test_files_of_other_families(parts, tmp_path):
 
 
 def test_an_entry_of_a_folder(folder):
-    with pytest.raises(CheckpointError, match="entry='ema' is of files, but .* is a folder"):
+    with pytest.raises(CheckpointError, match=r"entry='ema' is of files, but .* is a folder"):
         backbone(folder, entry='ema')
 
 

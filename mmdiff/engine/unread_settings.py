@@ -25,7 +25,8 @@ READ = {
     'sync_bn',
     'tta_model',
     'tta_pipeline',
-}
+    # Read where the model has none of its own; a base may have copied it there.
+} - {'data_preprocessor'}
 # Dicts of which MMEngine passes over any other key.
 CLOSED = {
     'auto_scale_lr': {'enable', 'base_batch_size'},
@@ -86,7 +87,7 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
         if name not in cfg:
             raise SystemExit(f'--cfg-options: nothing reads {option}{_nearest(cfg, option)}')
         file = ConfigFile(cfg.filename)
-        places = _copies(cfg, name, cfg[name], [file, *file.inherited()])
+        places = [*_copies(cfg, name, cfg[name], [file, *file.inherited()])]
         if places:
             raise SystemExit(
                 f'--cfg-options: {option} would have no effect, as the config has copied {name} '
@@ -117,7 +118,8 @@ def check_config(cfg: Config) -> None:
                 _check_spelling(child, name, files)
                 continue
             old = Config.fromfile(base.path, import_custom_modules=False)[name]
-            places = _copies(cfg, name, old, bases) if old != cfg[name] else []
+            copies = {} if _has(old, cfg[name]) else _copies(cfg, name, old, bases)
+            places = [place for place, found in copies.items() if not _has(found, cfg[name])]
             if places:
                 raise SystemExit(
                     f'config: {name} in {child.path} has no effect, as {base.path} has copied its '
@@ -146,8 +148,8 @@ def _paths(settings: Any, path: str = '') -> Iterator[str]:
         yield from _paths(value, f'{path}{key}.')
 
 
-def _copies(cfg: Config, name: str, value: Any, files: list[ConfigFile]) -> list[str]:
-    """Where what MMEngine reads still has the value that a variable had."""
+def _copies(cfg: Config, name: str, value: Any, files: list[ConfigFile]) -> dict[str, Any]:
+    """Where what MMEngine reads still has the value that a variable had, and what is there."""
     places = {}
     for path in _flow(name, files, ()):
         try:
@@ -156,9 +158,16 @@ def _copies(cfg: Config, name: str, value: Any, files: list[ConfigFile]) -> list
                 found = found[key]
         except (KeyError, IndexError, TypeError):
             continue  # A child has replaced what was there.
-        if found == value:
-            places['.'.join(map(str, path))] = None
-    return [*places]
+        if _has(found, value):
+            places['.'.join(map(str, path))] = found
+    return places
+
+
+def _has(found: Any, value: Any) -> bool:
+    """Whether one value is another, or a dict that has all that is in the other."""
+    if isinstance(value, Mapping) and isinstance(found, Mapping):
+        return all(key in found and _has(found[key], item) for key, item in value.items())
+    return found == value
 
 
 def _flow(name: str, files: list[ConfigFile], through: tuple[str, ...]) -> Iterator[tuple]:

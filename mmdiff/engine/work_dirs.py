@@ -18,7 +18,7 @@ def checkpoint_folder(work_dir: str, out_dir: str | None) -> Path:
     """
     if out_dir is None or out_dir == work_dir:
         return Path(work_dir)
-    return Path(out_dir) / Path(work_dir).name
+    return Path(out_dir) / Path(work_dir).absolute().name
 
 
 def checkpoints_in(folder: Path) -> list[str]:
@@ -82,4 +82,4 @@ def resumed_from(runner) -> Path | None:
     if not runner.cfg.get('resume'):
         return None
     source = runner.cfg.get('load_from') or find_latest_checkpoint(runner.work_dir)
-    return Path(source) if source else None
+    return Path(source).expanduser() if source else None

@@ -128,11 +128,11 @@ class SafeCheckpointHook(CheckpointHook):
             )
         info = runner.message_hub.runtime_info
         for key in [key for key in info if key.startswith('best_ckpt')]:
-            own = folder / Path(info[key]).name
-            if is_own and own.is_file():
-                info[key] = str(own)
-            else:
-                runner.logger.info(f'The best checkpoint so far stays where it is: {info.pop(key)}')
+            best = Path(info.pop(key))
+            if is_own and (folder / best.name).is_file():
+                info[key] = str(folder / best.name)
+            elif best.is_file():
+                runner.logger.info(f'The best checkpoint so far stays where it is: {best}')
         if 'keep_ckpt_ids' in info:
             info['keep_ckpt_ids'] = [
                 step
