@@ -84,9 +84,8 @@ def stack(batch):
     return dict(inputs=torch.tensor([item['inputs'] for item in batch]))
 
 
-@pytest.fixture
-def train(root, tmp_path, monkeypatch):
-    """Train with a command line, in this process; return the learning rates by iteration."""
+def trainer(root, folder, monkeypatch):
+    """A function that trains with a command line, and returns the learning rates by iteration."""
     FUNCTIONS.register_module(module=stack, force=True)
     monkeypatch.setattr('mmdiff.engine.cli.keep_freed_memory', lambda: None)
     # What takes MMEngine seconds: a pause at each epoch, looking for compilers, pretty configs.
@@ -97,14 +96,14 @@ def train(root, tmp_path, monkeypatch):
     parser = ArgumentParser()
     add_run_arguments(parser)
     add_resume_argument(parser)
-    config = tmp_path / 'config.py'
+    config = folder / 'config.py'
     runs = []
 
     def run(work_dir, *options, more=''):
-        config.write_text(CONFIG.format(root=root, work_dir=tmp_path / work_dir) + more)
+        config.write_text(CONFIG.format(root=root, work_dir=folder / work_dir) + more)
         cfg = load_training_config(parser.parse_args([str(config), *map(str, options)]))
         # MMEngine keeps one of a name in a process.
-        cfg.experiment_name = cfg.visualizer.name = f'{tmp_path.name}_{len(runs)}'
+        cfg.experiment_name = cfg.visualizer.name = f'{folder.name}_{len(runs)}'
         runner = Runner.from_cfg(cfg)
         runs.append(runner)
         step, rates = runner.model.train_step, {}
@@ -118,6 +117,28 @@ def train(root, tmp_path, monkeypatch):
         return rates
 
     return run
+
+
+@pytest.fixture
+def train(root, tmp_path, monkeypatch):
+    """Train into a folder in ``tmp_path``."""
+    return trainer(root, tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope='module')
+def finished_run(root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('finished')
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        trainer(root, folder, monkeypatch)('run')
+    return folder / 'run'
+
+
+@pytest.fixture
+def finished(finished_run, tmp_path):
+    """A run of 6 iterations, in a folder of its own."""
+    folder = shutil.copytree(finished_run, tmp_path / 'x')
+    (folder / 'last_checkpoint').write_text(f'{folder}/iter_6.pth')
+    return folder
 
 
 def log_of(folder):
@@ -174,14 +195,13 @@ def test_a_finished_run_goes_on_with_a_longer_schedule(schedule, train):
     assert train('run', '--resume', *OPTIONS[schedule], more=more) == {}
 
 
-def test_what_a_resume_changes_is_said(train, tmp_path, capsys):
-    train('run')
+def test_what_a_resume_changes_is_said(finished, train, tmp_path, capsys):
     options = ('optim_wrapper.optimizer.lr=0.2', 'optim_wrapper.optimizer.weight_decay=0.3')
-    rates = train('run', '--resume', *LONGER, *options)
+    rates = train('x', '--resume', *LONGER, *options)
     assert rates == pytest.approx(
         {n: r for n, r in train('new', *LONGER, *options).items() if n > 6}
     )
-    log = log_of(tmp_path / 'run')
+    log = log_of(tmp_path / 'x')
     assert 'The resumed run differs from' in log
     assert "param_scheduler: the config's, as if the run had had it from the start" in log
     assert 'before the schedule, lr: 0.2, was 0.1' in log
@@ -189,11 +209,11 @@ def test_what_a_resume_changes_is_said(train, tmp_path, capsys):
     assert re.search(r'^-\s+lr=0\.1,$', log, re.M)
     assert re.search(r'^\+\s+lr=0\.2,$', log, re.M)
     # With the averages of Adam's, which a new optimizer would begin anew.
-    states = load_run(tmp_path / 'run/iter_12.pth')['optimizer']['state']
+    states = load_run(tmp_path / 'x/iter_12.pth')['optimizer']['state']
     assert {state['step'].item() for state in states.values()} == {12}
-    train('run', '--resume', *LONGER, *options)
-    assert ', was ' not in log_of(tmp_path / 'run')
-    assert 'has done 12 of 12 iterations: nothing is left' in log_of(tmp_path / 'run')
+    train('x', '--resume', *LONGER, *options)
+    assert ', was ' not in log_of(tmp_path / 'x')
+    assert 'has done 12 of 12 iterations: nothing is left' in log_of(tmp_path / 'x')
 
 
 def test_settings_of_each_group_of_parameters(train, tmp_path):
@@ -223,15 +243,13 @@ def test_settings_of_each_group_of_parameters(train, tmp_path):
         ),
     ],
 )
-def test_what_a_resume_cannot_change(option, message, train):
-    train('run')
+def test_what_a_resume_cannot_change(option, message, finished, train):
     options = [option] if 'SGD' not in option else [option, 'optim_wrapper.optimizer.momentum=0.9']
     with pytest.raises(CheckpointError, match=rf'iter_6\.pth .*{message}'):
-        train('run', '--resume', *LONGER, *options)
+        train('x', '--resume', *LONGER, *options)
 
 
-def test_a_copied_run_goes_on_from_its_own_copy(train, tmp_path):
-    train('x')
+def test_a_copied_run_goes_on_from_its_own_copy(finished, train, tmp_path):
     assert names(tmp_path / 'x') == ['best_score_iter_6.pth', 'iter_4.pth', 'iter_6.pth']
     shutil.copytree(tmp_path / 'x', tmp_path / 'y')
     # Nothing of it is read.
@@ -242,8 +260,7 @@ def test_a_copied_run_goes_on_from_its_own_copy(train, tmp_path):
     assert names(tmp_path / 'y') == ['best_score_iter_12.pth', 'iter_10.pth', 'iter_12.pth']
 
 
-def test_a_renamed_run_goes_on(train, tmp_path):
-    train('x')
+def test_a_renamed_run_goes_on(finished, train, tmp_path):
     (tmp_path / 'x').rename(tmp_path / 'y')
     assert min(train('y', '--resume', *LONGER)) == 7
     assert names(tmp_path / 'y') == ['best_score_iter_12.pth', 'iter_10.pth', 'iter_12.pth']
@@ -261,8 +278,7 @@ def test_checkpoints_in_another_folder(train, tmp_path):
     assert 'iter_12.pth' in names(tmp_path / 'out/y')
 
 
-def test_a_run_that_goes_on_elsewhere_leaves_the_old_one(train, tmp_path):
-    train('x')
+def test_a_run_that_goes_on_elsewhere_leaves_the_old_one(finished, train, tmp_path):
     before = checkpoints(tmp_path / 'x')
     old = tmp_path / 'x/iter_6.pth'
     assert min(train('y', '--resume', old, *LONGER)) == 7
@@ -277,8 +293,7 @@ def test_a_run_that_goes_on_elsewhere_leaves_the_old_one(train, tmp_path):
     )
 
 
-def test_the_first_start_of_a_job_that_always_resumes(train, tmp_path, capsys):
-    train('x')
+def test_the_first_start_of_a_job_that_always_resumes(finished, train, tmp_path, capsys):
     weights = f'load_from={tmp_path}/x/iter_6.pth'
     for number, made in enumerate((None, 'y', 'y/20260101_000000')):
         if made:
@@ -291,8 +306,7 @@ def test_the_first_start_of_a_job_that_always_resumes(train, tmp_path, capsys):
         assert '6 of the 6 weights in' in log_of(tmp_path / f'y{number}')
 
 
-def test_folders_of_which_it_is_unclear_what_is_latest(train, tmp_path):
-    train('x')
+def test_folders_of_which_it_is_unclear_what_is_latest(finished, train, tmp_path):
     pointer, last = tmp_path / 'x/last_checkpoint', tmp_path / 'x/iter_6.pth'
     content = last.read_bytes()
     last.write_bytes(content[:-100])
@@ -314,8 +328,7 @@ def test_folders_of_which_it_is_unclear_what_is_latest(train, tmp_path):
     assert min(train('x', '--resume', tmp_path / 'x/iter_4.pth')) == 5
 
 
-def test_weights_alone_are_no_run(train, tmp_path):
-    train('x')
+def test_weights_alone_are_no_run(finished, train, tmp_path):
     best = tmp_path / 'x/best_score_iter_6.pth'
     with pytest.raises(
         CheckpointError, match=r'best_.* has no optimizer, .*load_from=FILE without'
@@ -326,8 +339,7 @@ def test_weights_alone_are_no_run(train, tmp_path):
         train('y', '--resume', tmp_path / 'weights.pth')
 
 
-def test_code_in_the_config_of_a_checkpoint_does_not_run(train, tmp_path):
-    train('x')
+def test_code_in_the_config_of_a_checkpoint_does_not_run(finished, train, tmp_path):
     path = tmp_path / 'x/iter_6.pth'
     checkpoint = load_run(path)
     checkpoint['meta']['config'] = f"open('{tmp_path}/ran', 'w')\nlr = 1"
