@@ -18,7 +18,7 @@ from mmdiff.engine.cli import (
     load_training_config,
     open_checkpoint,
 )
-from mmdiff.engine.weights_only import check_run_fits
+from mmdiff.engine.weights_only import check_run_fits, load_run
 
 
 @pytest.fixture
@@ -111,6 +111,22 @@ def test_checkpoints(tmp_path):
         open_checkpoint('open-mmlab://resnet')
     torch.save(dict(state_dict=dict(weight=torch.ones(1))), path)
     assert open_checkpoint(str(path)) == (str(path), dict(weight=torch.ones(1)))
+
+
+def test_the_weights_that_are_checked_are_those_that_are_loaded(tmp_path):
+    """In files that no run of MMEngine's wrote."""
+    weights, path = nn.Linear(3, 2).state_dict(), tmp_path / 'weights'
+    save = pytest.importorskip('safetensors.torch').save_file
+    for write in (
+        lambda: torch.save(dict(model=weights, epoch=1), path),
+        lambda: torch.save(weights, path),
+        lambda: save(weights, path),
+    ):
+        write()
+        _, checked = open_checkpoint(str(path))
+        loaded = load_run(path)['state_dict']
+        assert checked.keys() == loaded.keys() == weights.keys()
+        assert all(torch.equal(loaded[key], value) for key, value in checked.items())
 
 
 class Resizes(nn.Linear):

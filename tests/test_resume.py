@@ -249,7 +249,8 @@ def test_what_a_resume_cannot_change(option, message, finished, train):
         train('x', '--resume', *LONGER, *options)
 
 
-def test_a_copied_run_goes_on_from_its_own_copy(finished, train, tmp_path):
+def test_a_copied_run_goes_on_from_its_own_copy(train, tmp_path):
+    train('x')
     assert names(tmp_path / 'x') == ['best_score_iter_6.pth', 'iter_4.pth', 'iter_6.pth']
     shutil.copytree(tmp_path / 'x', tmp_path / 'y')
     # Nothing of it is read.
@@ -278,18 +279,20 @@ def test_checkpoints_in_another_folder(train, tmp_path):
     assert 'iter_12.pth' in names(tmp_path / 'out/y')
 
 
-def test_a_run_that_goes_on_elsewhere_leaves_the_old_one(finished, train, tmp_path):
-    before = checkpoints(tmp_path / 'x')
-    old = tmp_path / 'x/iter_6.pth'
+def test_a_run_that_goes_on_elsewhere_leaves_the_old_one(finished_run, train, tmp_path):
+    before, old = checkpoints(finished_run), finished_run / 'iter_6.pth'
     assert min(train('y', '--resume', old, *LONGER)) == 7
-    assert checkpoints(tmp_path / 'x') == before
+    assert checkpoints(finished_run) == before
     assert names(tmp_path / 'y') == ['best_score_iter_12.pth', 'iter_10.pth', 'iter_12.pth']
+    assert f'stays where it is: {finished_run}/best_score_iter_6' in log_of(tmp_path / 'y')
     # Once more, though there are checkpoints of another run now.
-    before = checkpoints(tmp_path / 'y')
+    folder = tmp_path / 'y'
+    there = checkpoints(folder)
     with pytest.raises(FileExistsError, match=r'y has checkpoints of another run \(iter_10\.pth'):
         train('y', '--resume', old, *LONGER)
-    assert (
-        checkpoints(tmp_path / 'y').items() >= {k: before[k] for k in names(tmp_path / 'y')}.items()
+    assert checkpoints(tmp_path / 'y').keys() == there.keys()
+    assert all(
+        (tmp_path / 'y' / name).read_bytes() == there[name] for name in names(tmp_path / 'y')
     )
 
 

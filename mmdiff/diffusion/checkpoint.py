@@ -169,13 +169,12 @@ def find_state_dict(
     if _is_state_dict(content) and entry is None:
         return content
     values = content if isinstance(content, Mapping) else {}
-    found = [str(name) for name, value in values.items() if _is_state_dict(value) and value]
-    if entry is not None:
-        if entry not in found:
-            raise CheckpointError(
-                f'{path} has no state dict under entry={entry!r}; it has {_some(found) or "none"}'
-            )
+    found = [key for key, value in values.items() if _is_state_dict(value) and value]
+    if entry in found:
         return values[entry]
+    if entry is not None:
+        there = _some(map(str, found)) or 'none'
+        raise CheckpointError(f'{path} has no state dict under entry={entry!r}; it has {there}')
     if not found:
         raise CheckpointError(
             f'{path} is not a state dict: expected a dict from names to tensors, or of such '
@@ -184,12 +183,12 @@ def find_state_dict(
         )
     if 'state_dict' in found or len(found) == 1:
         return values['state_dict' if 'state_dict' in found else found[0]]
-    averaged = [name for name in found if 'ema' in name.lower()]
-    choice = f"name one in init_cfg, entry='{found[0]}', or save it alone"
+    averaged = [name for name in found if 'ema' in str(name).lower()]
+    choice = f'name one in init_cfg, entry={found[0]!r}, or save it alone'
     if len(averaged) != 1:
-        raise CheckpointError(f'{path} has several state dicts, {_some(found)}: {choice}')
+        raise CheckpointError(f'{path} has several state dicts, {_some(map(str, found))}: {choice}')
     warnings.warn(
-        f'{path} has several state dicts, {_some(found)}: {averaged[0]!r}, the averaged weights '
+        f'{path} has several state dicts, {_some(map(str, found))}: {averaged[0]!r}, the averaged weights '
         f'(EMA), is taken. For another, {choice}',
         stacklevel=3,
     )

@@ -132,7 +132,9 @@ def smallest_batch(batches) -> int:
         none.
     """
     rest = 0
-    if not isinstance(batches.sampler, InfiniteSampler) and not batches.drop_last:
+    # Samplers of MMDetection that mix data sets have no drop_last, and no end.
+    is_whole = getattr(batches, 'drop_last', True)
+    if not is_whole and not isinstance(batches.sampler, InfiniteSampler):
         rest = len(batches.sampler) % batches.batch_size
     return rest or batches.batch_size
 
