@@ -184,12 +184,12 @@ def find_state_dict(
     if 'state_dict' in found or len(found) == 1:
         return values['state_dict' if 'state_dict' in found else found[0]]
     averaged = [name for name in found if 'ema' in str(name).lower()]
+    several = f'{path} has several state dicts, {_some(map(str, found))}'
     choice = f'name one in init_cfg, entry={found[0]!r}, or save it alone'
     if len(averaged) != 1:
-        raise CheckpointError(f'{path} has several state dicts, {_some(map(str, found))}: {choice}')
+        raise CheckpointError(f'{several}: {choice}')
     warnings.warn(
-        f'{path} has several state dicts, {_some(map(str, found))}: {averaged[0]!r}, the averaged weights '
-        f'(EMA), is taken. For another, {choice}',
+        f'{several}: {averaged[0]!r}, the averaged weights (EMA), is taken. For another, {choice}',
         stacklevel=3,
     )
     return values[averaged[0]]
