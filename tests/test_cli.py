@@ -164,6 +164,11 @@ def test_checkpoints_of_other_models():
             CheckpointError, match=f"a.pth does not fit the config's model; {message}"
         ):
             check_run_fits(model, other, 'a.pth')
+    lightning = {f'model.{key}': value for key, value in weights.items()}
+    with pytest.raises(
+        CheckpointError, match=r"2 weights fit with '' in place of 'model\.': torch"
+    ):
+        check_run_fits(model, lightning, 'a.pth')
 
 
 def test_settings_of_a_distributed_run_are_kept_on_a_cpu(monkeypatch):

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdiff.engine import InputCheckHook
+from mmdiff.models import DenoisingModel, GuidedDiffusionBackbone, StableDiffusionBackbone
 
 PREPROCESSORS = {
     'mmseg': 'SegDataPreProcessor',
@@ -64,6 +65,11 @@ def test_another_range_is_refused(scope, normalisation, given):
 )
 def test_the_range_that_is_wanted(scope, normalisation):
     InputCheckHook().before_run(run_with(scope, **normalisation))
+
+
+def test_what_diffusion_models_want():
+    for model in (GuidedDiffusionBackbone, StableDiffusionBackbone, DenoisingModel):
+        assert model.image_range == Backbone.image_range
 
 
 def test_other_backbones_have_other_ranges():
