@@ -33,6 +33,13 @@ def has_custom_operators() -> bool:
     return hasattr(torch.library, 'custom_op')
 
 
+def is_compiling() -> bool:
+    """Whether ``torch.compile`` or ``torch.export`` looks on."""
+    if hasattr(torch.compiler, 'is_compiling'):
+        return torch.compiler.is_compiling()
+    return torch._dynamo.is_compiling()
+
+
 def load_weights_only(
     path: str | PathLike,
     map_location: str | torch.device | Callable | None,

@@ -7,7 +7,9 @@ from PIL import Image, ImageOps
 
 from mmdiff.apis import FeatureExtractor, list_images, read_image
 from mmdiff.apis.images import centre_square
+from mmdiff.diffusion import read_checkpoint
 from mmdiff.models import GuidedDiffusionBackbone
+from mmdiff.utils import local_file
 
 CHECKPOINT = 'mmdiff://adm-64-small_digit-scenes.pt'
 
@@ -56,6 +58,19 @@ def test_an_image_has_the_same_features_in_every_form(extractor, photo, tmp_path
         tensor[None], tensor / 255, [photo],
     ):  # fmt: skip
         assert_same(extractor(form), expected)
+
+
+def test_weights_as_trainings_save_them(extractor, photo, tmp_path):
+    weights = read_checkpoint(local_file(CHECKPOINT))
+    other = {key: torch.zeros_like(value) for key, value in weights.items()}
+    wrapped = {f'module.{key}': value for key, value in weights.items()}
+    torch.save(dict(model=wrapped, ema=other), tmp_path / 'training.pt')
+    settings = dict(blocks=(12, 10), timestep=(np.int64(50), np.int64(300)), entry='model')
+    maps = FeatureExtractor('adm-64-small', tmp_path / 'training.pt', **settings)(photo)
+    for key, expected in extractor(photo).items():
+        assert torch.equal(maps[key], expected)
+    with pytest.raises(ValueError, match="entry='model' given, but checkpoint=None"):
+        FeatureExtractor('adm-64-small', None, entry='model')
 
 
 def test_batches(extractor, photo, tmp_path):

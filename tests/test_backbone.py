@@ -1,5 +1,6 @@
 """GuidedDiffusionBackbone: noise, padding, freezing and loading."""
 
+import numpy as np
 import pytest
 import torch
 from mmengine.registry import MODELS as ROOT
@@ -267,15 +268,16 @@ def test_bad_checkpoint_is_an_error(tmp_path):
     [
         (dict(timestep=1000), ValueError, 'timestep must be an int from 0 to 999, got 1000'),
         (dict(timestep=-1), ValueError, 'timestep must be an int from 0 to 999, got -1'),
-        (dict(timestep=9.5), TypeError, 'timestep must be an int from 0 to 999, got 9.5'),
+        (dict(timestep=9.5), TypeError, r'timestep must be an int or a sequence of ints, got 9\.5'),
         (dict(timestep=[90, 1000]), ValueError, 'timestep must be an int from 0 to 999, got 1000'),
         (dict(timestep=[90, 90]), ValueError, 'a sequence of different ints'),
         (dict(timestep=[]), ValueError, 'a sequence of different ints'),
         (dict(blocks=(0,)), ValueError, 'blocks has block 0, but .* blocks 1 to 17'),
         (dict(blocks=18), ValueError, 'blocks has block 18'),
         (dict(blocks=()), TypeError, 'one or more block numbers'),
-        (dict(blocks='12'), TypeError, 'one or more block numbers'),
-        (dict(blocks=('12',)), TypeError, r"block numbers \(int\), got '12'"),
+        (dict(blocks='12'), TypeError, 'blocks must be an int or a sequence of ints'),
+        (dict(blocks=('12',)), TypeError, r"blocks must be an int .*, got \('12',\)"),
+        (dict(timestep=np.array([[1]])), TypeError, 'timestep must be an int or a sequence of'),
         (dict(blocks=(12, 12)), ValueError, 'must not repeat'),
         (dict(noise='gauss'), ValueError, 'noise must be one of random, fixed, none'),
         (dict(eval_noise=None), ValueError, 'eval_noise must be one of random, fixed, none'),
@@ -297,7 +299,70 @@ def test_bad_arguments(change, error, message):
         GuidedDiffusionBackbone(**(dict(arch='adm-64-small', blocks=BLOCKS) | change))
 
 
-@pytest.mark.parametrize('shape', [(3, 32, 32), (1, 1, 32, 32), (1, 4, 32, 32)])
+@pytest.mark.parametrize(
+    ('integers', 'expected'),
+    [
+        (range(100, 400, 150), (100, 250)),
+        (np.arange(100, 400, 150), (100, 250)),
+        ([np.int64(100), np.uint16(250)], (100, 250)),
+        (np.int32(100), (100,)),
+    ],
+)
+def test_integers_of_any_kind(integers, expected):
+    model = backbone(timestep=integers, frozen=np.int64(2), seed=np.int64(7), eval_noise='fixed')
+    assert model.timesteps == expected
+    assert {type(t) for t in model.timesteps} == {int}
+    assert model.single_timestep == (len(expected) == 1)
+    plain = backbone(timestep=expected[0] if model.single_timestep else expected, frozen=2, seed=7)
+    features, reference = model.eval()(images(1)), plain.eval()(images(1))
+    for maps, others in zip(features, reference, strict=True):
+        same(maps, others, tolerance=0)
+    blocks = np.array(integers) // 50
+    assert backbone(blocks=blocks).blocks == tuple(t // 50 for t in expected)
+
+
+@pytest.mark.parametrize('shape', [(3, 32, 32), (1, 1, 32, 32), (1, 4, 32, 32), (1, 32, 32, 3)])
 def test_bad_input(shape):
-    with pytest.raises(ValueError, match=r'x_0 must have shape \(N, 3, H, W\), .*got'):
+    with pytest.raises(ValueError, match=r'x_0 must have shape \(N, 3, H, W\), .*got') as error:
         backbone()(torch.zeros(shape))
+    assert ('x_0[None]' in str(error.value)) == (len(shape) == 3)
+
+
+IMAGENET = (torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375]))
+
+
+@pytest.mark.parametrize(
+    ('to_input', 'message'),
+    [
+        (lambda x: x, r'\[-1, 1\], got values from 0 to 255\. .*: x_0 / 127\.5 - 1'),
+        (
+            lambda x: ((x.movedim(1, -1) - IMAGENET[0]) / IMAGENET[1]).movedim(-1, 1),
+            r'got values from -2\.\d+ to 2\.\d+\. .*mean=\[127\.5\] \* 3, std=\[127\.5\] \* 3',
+        ),
+        (lambda x: x - 127.5, r'got values from -127\.5 to 127\.5'),
+        (lambda x: (x / 127.5 - 1).where(x != 7, torch.nan), 'x_0 has NaN'),
+        (lambda x: (x / 127.5 - 1).where(x != 7, torch.inf), 'x_0 has NaN or infinite'),
+    ],
+)
+def test_images_in_another_range(to_input, message):
+    pixels = torch.arange(256.0).repeat(12).reshape(1, 3, 32, 32)
+    model = backbone().eval()
+    for _ in range(2):
+        with pytest.raises(ValueError, match=message):
+            model(to_input(pixels))
+        model(pixels / 127.5 - 1)
+
+
+def test_uint8_images_are_told_what_to_do():
+    with pytest.raises(TypeError, match=r'got torch\.uint8: of uint8 images, x_0 / 127\.5 - 1'):
+        backbone()(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+
+
+def test_a_gpu_is_waited_for_once(monkeypatch):
+    """On another device than the CPU, the range is read in the first forward alone."""
+    reads = []
+    monkeypatch.setattr(base, 'check_image_range', lambda x_0: reads.append(x_0.device.type))
+    model = backbone().to('meta')
+    for _ in range(3):
+        model(images().to('meta'))
+    assert reads == ['meta']

@@ -20,7 +20,7 @@ from mmdiff.engine.cli import (
     load_training_config,
     open_checkpoint,
 )
-from mmdiff.engine.weights_only import check_run_fits
+from mmdiff.engine.weights_only import check_run_fits, load_run
 from mmdiff.registry import OPTIMIZERS
 
 
@@ -51,9 +51,20 @@ def test_amp_and_resume(arguments, monkeypatch):
     cfg = load_training_config(arguments('--amp', '--resume', 'a.pth'))
     assert (cfg.optim_wrapper.type, cfg.optim_wrapper.loss_scale) == ('AmpOptimWrapper', 'dynamic')
     assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
-    cfg = load_training_config(arguments('--resume', '--cfg-options', 'load_from=b.pth'))
+    cfg = load_training_config(arguments('--cfg-options', 'load_from=b.pth'))
     assert cfg.optim_wrapper.type == 'OptimWrapper'
-    assert (cfg.resume, cfg.load_from) == (True, None)
+    assert (cfg.resume, cfg.load_from) == (False, 'b.pth')
+
+
+@pytest.mark.parametrize('options', [('--resume',), ('--cfg-options', 'resume=True')])
+def test_resume_from_what_is_latest(options, arguments, tmp_path):
+    options = ('--work-dir', str(tmp_path), *options)
+    cfg = load_training_config(arguments(*options))
+    assert (cfg.resume, cfg.load_from) == (False, None)
+    (tmp_path / 'iter_5.pth').touch()
+    (tmp_path / 'last_checkpoint').write_text('/where/it/was/iter_5.pth')
+    cfg = load_training_config(arguments(*options))
+    assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'iter_5.pth'))
 
 
 def test_bfloat16_implies_amp_and_scales_no_loss(arguments, monkeypatch):
@@ -116,7 +127,7 @@ def test_folders_of_data_sets(tmp_path):
 def test_checkpoints(tmp_path):
     path = tmp_path / 'run.pth'
     for content, message in (
-        (b'', 'truncated'),
+        (b'', 'is empty'),
         (b'no weights', 'truncated, or is not a file'),
     ):
         path.write_bytes(content)
@@ -128,6 +139,22 @@ def test_checkpoints(tmp_path):
         open_checkpoint('open-mmlab://resnet')
     torch.save(dict(state_dict=dict(weight=torch.ones(1))), path)
     assert open_checkpoint(str(path)) == (str(path), dict(weight=torch.ones(1)))
+
+
+def test_the_weights_that_are_checked_are_those_that_are_loaded(tmp_path):
+    """In files that no run of MMEngine's wrote."""
+    weights, path = nn.Linear(3, 2).state_dict(), tmp_path / 'weights'
+    save = pytest.importorskip('safetensors.torch').save_file
+    for write in (
+        lambda: torch.save(dict(model=weights, epoch=1), path),
+        lambda: torch.save(weights, path),
+        lambda: save(weights, path),
+    ):
+        write()
+        _, checked = open_checkpoint(str(path))
+        loaded = load_run(path)['state_dict']
+        assert checked.keys() == loaded.keys() == weights.keys()
+        assert all(torch.equal(loaded[key], value) for key, value in checked.items())
 
 
 class Resizes(nn.Linear):
@@ -165,6 +192,11 @@ def test_checkpoints_of_other_models():
             CheckpointError, match=f"a.pth does not fit the config's model; {message}"
         ):
             check_run_fits(model, other, 'a.pth')
+    lightning = {f'model.{key}': value for key, value in weights.items()}
+    with pytest.raises(
+        CheckpointError, match=r"2 weights fit with '' in place of 'model\.': torch"
+    ):
+        check_run_fits(model, lightning, 'a.pth')
 
 
 def test_settings_of_a_distributed_run_are_kept_on_a_cpu(monkeypatch):

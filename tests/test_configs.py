@@ -12,6 +12,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from mmdiff.diffusion import get_architecture
+from mmdiff.engine.unread_settings import check_config
 
 ROOT = Path(__file__).parent.parent
 PATHS = [path for path in sorted((ROOT / 'configs').rglob('*.py')) if '_base_' not in path.parts]
@@ -89,6 +90,11 @@ def test_every_config_is_tested():
     assert len({path.name for path in PATHS}) == len(PATHS)
     scopes = {param.values[0].default_scope for param in CONFIGS}
     assert scopes == {'mmseg', 'mmdet', 'mmpretrain'}
+
+
+@pytest.mark.parametrize('cfg', CONFIGS)
+def test_all_settings_are_read(cfg):
+    check_config(cfg)
 
 
 @of_scope('mmseg')

@@ -28,6 +28,10 @@ TARGETS_SMALL = {
 STRATEGIES = list(TARGETS_SMALL)
 
 
+def images(height, width):
+    return x_and_timesteps(height, width)[0].clamp(-1, 1)
+
+
 def diffeed(weights=None, seed=0, **kwargs):
     """A small DifFeed with random feedback layers, of which even the norm does something."""
     torch.manual_seed(seed)
@@ -107,7 +111,7 @@ def test_equals_two_full_passes(strategy, frozen, size):
     arch = Architecture(**SMALL)
     unet = reference_unet(arch).requires_grad_(frozen == 'none')
     model = diffeed(unet.state_dict(), feedback=strategy, frozen=frozen, noise='none').train()
-    x_0, _ = x_and_timesteps(*size)
+    x_0 = images(*size)
     x_t, t = model.noised(x_0, 90), torch.tensor([90, 90])
     layers = dict(model.feedback.named_parameters())
 
@@ -137,7 +141,7 @@ def test_without_feedback_equals_the_plain_backbone(strategy):
         parameter.data.normal_(std=0.05)
     model = DifFeedBackbone(arch=SMALL, blocks=(12, 10, 8), feedback=strategy).eval()
     model.unet.load_state_dict(plain.unet.state_dict(), strict=False)
-    x_0, _ = x_and_timesteps(24, 40)
+    x_0 = images(24, 40)
     with torch.no_grad():
         assert not torch.equal(model(x_0)[0], plain(x_0)[0])
         for parameter in model.feedback.parameters():
@@ -182,7 +186,7 @@ def test_runs_no_more_than_it_must(kwargs, expected, frozen):
     ran = []
     for number, block in enumerate(model.unet.blocks(), start=1):
         block.register_forward_hook(lambda *_, number=number: ran.append(number))
-    model(x_and_timesteps(32, 32)[0])
+    model(images(32, 32))
     assert ran == expected
 
 
@@ -200,7 +204,7 @@ def test_what_should_have_gradients_has_them(strategy, frozen, with_cp, amp_dtyp
         with_cp=with_cp,
         amp_dtype=amp_dtype,
     ).train()
-    mean_square(model(x_and_timesteps(32, 32)[0])).backward()
+    mean_square(model(images(32, 32))).backward()
     for name, parameter in model.named_parameters():
         assert (parameter.grad is not None) == parameter.requires_grad, name
     frozen_up_to = {'none': 0, 4: 4, 'all': 13}[frozen]
@@ -220,7 +224,7 @@ def test_the_first_pass_leaves_nothing_in_the_autocast_cache():
         lambda *_: cached.append((torch.is_grad_enabled(), torch.is_autocast_cache_enabled()))
     )
     with torch.autocast('cpu', torch.bfloat16):
-        features = model(x_and_timesteps(32, 32)[0])
+        features = model(images(32, 32))
         assert torch.is_autocast_cache_enabled()
     assert cached == [(False, False), (True, True)]
     mean_square(feature.float() for feature in features).backward()
@@ -232,7 +236,7 @@ def test_features_of_blocks_before_the_feedback():
     model = diffeed(feedback={8: 6}, blocks=(3, 8), noise='none').train()
     plain = GuidedDiffusionBackbone(arch=SMALL, blocks=(3,), noise='none').train()
     plain.unet.load_state_dict(model.unet.state_dict(), strict=False)
-    x_0, _ = x_and_timesteps(32, 32)
+    x_0 = images(32, 32)
     feature, expected = model(x_0)[0], plain(x_0)[0]
     assert torch.equal(feature, expected)
     feature.square().mean().backward()
@@ -245,7 +249,7 @@ def test_both_passes_see_the_same_noise():
     model = diffeed(feedback='all', noise='random').train()
     seen = []
     model.unet.input_blocks[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    model(x_and_timesteps(32, 32)[0])
+    model(images(32, 32))
     first, second = seen
     assert torch.equal(first, second)
 

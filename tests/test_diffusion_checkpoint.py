@@ -1,6 +1,9 @@
 """Reading checkpoints: good ones load, all others give an error that says why."""
 
 import pickle
+import re
+import tarfile
+import zipfile
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from mmdiff.diffusion import (
     CheckpointError,
     UNet,
     get_architecture,
+    load_safely,
     load_weights,
     read_checkpoint,
 )
@@ -98,16 +102,101 @@ def test_truncated_file(tmp_path, state_dict, share, zipped):
     torch.save(state_dict, path, _use_new_zipfile_serialization=zipped)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(CheckpointError, match='is truncated, or is not a file'):
+    with pytest.raises(CheckpointError, match=r'is (empty|truncated, or is not a file)'):
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize('content', [b'\x89PNG\r\n', b'<html>404</html>', b'PK\x03\x04 no zip'])
-def test_foreign_file(tmp_path, content):
+def archive(kind, path):
+    """An archive with a checkpoint in it, in place of a checkpoint."""
+    with zipfile.ZipFile(path, 'w') if kind == 'zip' else tarfile.open(path, f'w:{kind}') as file:
+        add = file.write if kind == 'zip' else file.add
+        add(__file__, 'models/unet.pt')
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'', 'is empty'),
+        (b'\x89PNG\r\n', 'is truncated, or is not a file'),
+        (b'PK\x03\x04 no zip', 'is truncated, or is not a file'),
+        (
+            b'version https://git-lfs.github.com/spec/v1\noid sha256:4\n',
+            'is a pointer of Git LFS, not the file: run `git lfs pull`',
+        ),
+        (b'\n<!doctype html><title>404', 'is a web page'),
+        (b'<html>Sign in</html>', 'is a web page'),
+        (b'{"error": "Repository not found"}', 'is JSON text'),
+        ('zip', 'is an archive of other files: unpack it, and name one of models/unet.pt'),
+        ('', 'is an archive: unpack it'),
+        ('gz', 'is an archive: unpack it'),
+    ],
+)
+def test_foreign_file(tmp_path, content, message):
     path = tmp_path / 'unet.pt'
-    path.write_bytes(content)
-    with pytest.raises(CheckpointError, match='is truncated, or is not a file'):
+    path.write_bytes(content if isinstance(content, bytes) else archive(content, path))
+    with pytest.raises(CheckpointError, match=rf'unet\.pt {message}'):
         read_checkpoint(path)
+
+
+def test_folder(tmp_path, saved):
+    with pytest.raises(CheckpointError, match=r'is a folder, .*; name one of unet\.pt'):
+        read_checkpoint(tmp_path)
+    zipfile.ZipFile(saved).extractall(tmp_path / 'unpacked.pt')
+    with pytest.raises(CheckpointError, match='a checkpoint that something unpacked'):
+        read_checkpoint(tmp_path / 'unpacked.pt')
+
+
+@pytest.mark.parametrize('name', ['unet.safetensors', 'unet.pt', 'unet'])
+def test_safetensors_whatever_the_suffix(tmp_path, state_dict, name):
+    safetensors = pytest.importorskip('safetensors.torch')
+    path = tmp_path / name
+    safetensors.save_file({k: v.contiguous() for k, v in state_dict.items()}, path)
+    assert load_weights(UNet(ARCH), read_checkpoint(path), name) == []
+    assert load_safely(path).keys() == state_dict.keys()
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(CheckpointError, match='is truncated, or is no safetensors file'):
+        read_checkpoint(path)
+
+
+def test_pytorch_file_with_the_suffix_of_safetensors(tmp_path, saved):
+    path = saved.rename(tmp_path / 'unet.safetensors')
+    with pytest.raises(CheckpointError, match=r'was written by torch\.save: rename it'):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize('wrapper', ['module.', 'model.', '_orig_mod.', 'model.module._orig_mod.'])
+def test_keys_of_wrapped_networks(tmp_path, state_dict, wrapper):
+    path = tmp_path / 'unet.pt'
+    wrapped = {f'{wrapper}{key}': value for key, value in state_dict.items()}
+    torch.save(wrapped, path)
+    assert load_weights(UNet(ARCH), read_checkpoint(path), str(path)) == []
+    torch.save({f'net.{key}': value for key, value in wrapped.items()}, path)
+    with pytest.raises(CheckpointError, match=rf"It is below 'net\.{re.escape(wrapper)}': save"):
+        load_weights(UNet(ARCH), read_checkpoint(path), str(path))
+
+
+def test_entries_of_a_training(tmp_path, recwarn):
+    """As DiT's training saves them, timm's, and MMEngine's."""
+    path = tmp_path / 'training.pt'
+    weights, averaged = {'weight': torch.zeros(1)}, {'weight': torch.ones(1)}
+    optimizer = dict(state={0: {'step': torch.ones(1)}}, param_groups=[{'lr': 1.0}])
+
+    def read(content, **kwargs):
+        torch.save(content | dict(opt=optimizer, epoch=3), path)
+        return read_checkpoint(path, **kwargs)['weight'].item()
+
+    assert read(dict(model=averaged)) == 1
+    assert read(dict(state_dict=averaged, ema_state_dict=weights)) == 1
+    assert read(dict(model=weights, ema=averaged), entry='model') == 0
+    assert not recwarn
+    for name in ('ema', 'params_EMA'):
+        with pytest.warns(UserWarning, match=f"model, {name}: '{name}', the averaged weights"):
+            assert read({'model': weights, name: averaged}) == 1
+    with pytest.raises(CheckpointError, match=r"several state dicts, net, unet: .*entry='net'"):
+        read(dict(net=weights, unet=averaged))
+    with pytest.raises(CheckpointError, match="no state dict under entry='opt'; it has model"):
+        read(dict(model=weights), entry='opt')
 
 
 @pytest.mark.parametrize('content', [torch.zeros(3), [1, 2], {'epoch': 3}, {}])

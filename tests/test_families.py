@@ -353,7 +353,8 @@ def test_loads_what_a_run_saved(family, tmp_path):
             assert torch.equal(model.state_dict()[key], value), key
 
 
-@pytest.mark.parametrize('content', ['weights', 'as DiT trains'])
+@pytest.mark.parametrize('content', ['weights', 'as DiT trains', 'entry', 'wrapped'])
+@pytest.mark.filterwarnings('ignore:.*several state dicts')
 def test_loads_a_transformer_and_its_autoencoder(content, tmp_path):
     import stable_diffusion_files as files
 
@@ -361,12 +362,18 @@ def test_loads_a_transformer_and_its_autoencoder(content, tmp_path):
     whole = type(trained.network)(trained.arch)
     whole.load_state_dict(whole.state_dict() | trained.network.state_dict())
     weights, path = whole.state_dict(), tmp_path / 'dit.pt'
-    if content != 'weights':
-        weights = dict(ema=weights, model={}, args=Namespace(lr=1e-4), opt={'state': {}})
+    entry = {}
+    if content == 'wrapped':
+        weights = {f'module.{key}': value for key, value in weights.items()}
+    elif content != 'weights':
+        ema, raw = ('ema', 'model') if content == 'as DiT trains' else ('model', 'ema')
+        other = {key: torch.zeros_like(value) for key, value in weights.items()}
+        weights = {ema: weights, raw: other, 'args': Namespace(lr=1e-4), 'opt': {'state': {}}}
+        entry = dict(entry='model') if content == 'entry' else {}
     torch.save(weights, path)
     vae = files.autoencoder()
     vae.save_pretrained(tmp_path / 'vae')
-    init_cfg = dict(type='Pretrained', checkpoint=str(path), vae=str(tmp_path / 'vae'))
+    init_cfg = dict(type='Pretrained', checkpoint=str(path), vae=str(tmp_path / 'vae'), **entry)
     model = backbone('dit', seed=1, init_cfg=init_cfg, blocks=(2, 1))
     model.init_weights()
     for key, value in model.network.state_dict().items():

@@ -88,7 +88,8 @@ def test_a_file_that_cannot_be_written_leaves_the_previous_checkpoint(
 def test_logs_of_runs_are_loaded(tmp_path):
     buffer = HistoryBuffer([1.0, 2.0], [1, 1])
     numbers = [np.dtype(kind).type(1) for kind in ('float16', 'float32', 'int32', 'uint8', 'bool')]
-    torch.save({'buffer': buffer, 'best': numbers, 'array': np.arange(3)}, tmp_path / 'run.pth')
+    logs = {'buffer': buffer, 'best': numbers, 'array': np.arange(3)}
+    torch.save({'state_dict': {}, **logs}, tmp_path / 'run.pth')
     loaded = load_run(tmp_path / 'run.pth')
     assert loaded['buffer'].mean() == 1.5
     assert loaded['best'] == numbers
@@ -103,6 +104,7 @@ class Run:
     def __init__(self, folder, hook, message_hub=None):
         self.work_dir, self.hook, self.saved = str(folder), hook, []
         self.message_hub = message_hub or MessageHub(str(folder))
+        self.cfg = dict(resume=message_hub is not None)
         self.logger = MMLogger.get_instance('run')
         hook.before_train(self)
 

@@ -444,12 +444,17 @@ def test_files_of_other_families(parts, tmp_path):
         loads(DiffusionTransformerBackbone, tmp_path / 'adm.pt', arch=dit, blocks=2)
 
 
+def test_an_entry_of_a_folder(folder):
+    with pytest.raises(CheckpointError, match=r"entry='ema' is of files, but .* is a folder"):
+        backbone(folder, entry='ema')
+
+
 @pytest.mark.parametrize('content', [b'', b'broken', b'\xff' * 100])
 def test_broken_files(content, tmp_path):
     for suffix in ('safetensors', 'ckpt'):
         path = tmp_path / f'broken.{suffix}'
         path.write_bytes(content)
-        with pytest.raises(CheckpointError, match='is truncated, or is no'):
+        with pytest.raises(CheckpointError, match=r'is (empty|truncated, or is no)'):
             backbone(path)
     with pytest.raises(FileNotFoundError, match='does not exist'):
         backbone(tmp_path / 'none.safetensors')

@@ -19,6 +19,10 @@ default_hooks = dict(
     checkpoint=dict(
         type='mmdiff.SafeCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2
     ),
+    # Images are scaled as the backbone wants them, and batches are large enough for batch norm.
+    inputs=dict(type='mmdiff.InputCheckHook'),
+    # What a run starts from or resumes must fit, and what a resume changes is logged.
+    loading=dict(type='mmdiff.LoadingHook'),
     # Weights that are not finite are never saved.
     divergence=dict(type='mmdiff.DivergenceHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),

@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mmdiff.models import backbone_of
-from mmdiff.utils import keep_freed_memory
+from mmdiff.utils import is_int, keep_freed_memory
 
 from .images import AnyImage, centre_square, read_image, single_images, to_tensor
 
@@ -36,6 +36,9 @@ class FeatureExtractor:
             the weights random.
         vae (str, optional): File or folder of the autoencoder, which
             diffusion transformers need. Defaults to None.
+        entry (str, optional): Which of several state dicts in the file, such
+            as ``'model'`` or ``'ema'``, see
+            :func:`mmdiff.diffusion.read_checkpoint`. Defaults to None.
         blocks (int | Sequence[int], optional): Numbers of blocks, from 1.
             Defaults to None: the default of the family's backbone, such as
             24, the paper's, for guided diffusion.
@@ -67,23 +70,23 @@ class FeatureExtractor:
         checkpoint: str | PathLike | None,
         *,
         vae: str | PathLike | None = None,
+        entry: str | None = None,
         blocks: int | Sequence[int] | None = None,
         timestep: int | Sequence[int] = 150,
         size: int | str = 'trained',
         device: str | torch.device | None = None,
         **kwargs,
     ):
-        if size not in ('trained', 'original') and (
-            not isinstance(size, int) or isinstance(size, bool) or size < 1
-        ):
+        if size not in ('trained', 'original') and not (is_int(size) and size >= 1):
             raise ValueError(f"size must be a positive int, 'trained' or 'original', got {size!r}")
         init_cfg = None
+        parts = dict(vae=None if vae is None else str(vae), entry=entry)
+        parts = {name: value for name, value in parts.items() if value is not None}
         if checkpoint is not None:
-            init_cfg = dict(type='Pretrained', checkpoint=str(checkpoint))
-            if vae is not None:
-                init_cfg['vae'] = str(vae)
-        elif vae is not None:
-            raise ValueError(f'vae={vae!r} given, but checkpoint=None leaves the weights random')
+            init_cfg = dict(type='Pretrained', checkpoint=str(checkpoint), **parts)
+        elif parts:
+            given = ', '.join(f'{name}={value!r}' for name, value in parts.items())
+            raise ValueError(f'{given} given, but checkpoint=None leaves the weights random')
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         if self.device.type == 'cpu':
             keep_freed_memory()
@@ -151,7 +154,7 @@ class FeatureExtractor:
         Raises:
             As a call.
         """
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        if not (is_int(batch_size) and batch_size >= 1):
             raise ValueError(f'batch_size must be a positive int, got {batch_size!r}')
         named = list(single_images(images))
         remaining = iter(named)

@@ -1,5 +1,12 @@
 from .adm import ARCHITECTURES, Architecture, UNet
-from .checkpoint import CheckpointError, check_fit, load_safely, load_weights, read_checkpoint
+from .checkpoint import (
+    CheckpointError,
+    check_fit,
+    find_state_dict,
+    load_safely,
+    load_weights,
+    read_checkpoint,
+)
 from .denoiser import Block, Denoiser, DenoiserArchitecture, ModelInput
 from .families import get_architecture, network_of
 from .losses import simple_loss, variational_bound
@@ -30,6 +37,7 @@ __all__ = [
     'alphas_cumprod',
     'betas',
     'check_fit',
+    'find_state_dict',
     'fixed_noise',
     'get_architecture',
     'load_safely',

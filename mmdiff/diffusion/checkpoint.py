@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
@@ -12,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..torch_compat import load_weights_only
 from .denoiser import Denoiser
+from .foreign_files import describe_folder, describe_unreadable, is_safetensors
 from .parts import require_sd
 
 # What a file holds, by a key that tells. The first that is there counts.
@@ -24,6 +27,10 @@ MARKS = {
     'blocks.0.adaLN_modulation.1.weight': 'a diffusion transformer (DiT, SiT)',
     'encoder.conv_in.weight': 'an autoencoder',
 }
+
+
+# What DistributedDataParallel, torch.compile and Lightning put before a network's names.
+WRAPPERS = ('module.', '_orig_mod.', 'model.')
 
 
 class CheckpointError(RuntimeError):
@@ -55,7 +62,8 @@ def load_safely(
     """``torch.load`` as weights only: no code in the file can run.
 
     Args:
-        path (str | PathLike): A file that ``torch.save`` wrote.
+        path (str | PathLike): A file that ``torch.save`` wrote, or in the
+            format of safetensors.
         map_location: As of ``torch.load``. Defaults to ``'cpu'``.
         mmap (bool): As of ``torch.load``. Defaults to False.
         allowed (Sequence[Callable | tuple[Callable, str]]): Classes and
@@ -68,14 +76,17 @@ def load_safely(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        CheckpointError: If the file is truncated, is not a PyTorch file, or
-            holds more than is allowed.
+        CheckpointError: If the file is a folder, is truncated, is no
+            checkpoint, or holds more than is allowed.
     """
+    if not Path(path).exists():
+        raise FileNotFoundError(f'checkpoint file {path} does not exist')
+    if Path(path).is_dir():
+        raise CheckpointError(f'{path} {describe_folder(path)}')
+    if is_safetensors(path):
+        return _load_safetensors(path)
     try:
-        with torch.serialization.safe_globals(list(allowed)):
-            return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
-    except FileNotFoundError:
-        raise FileNotFoundError(f'checkpoint file {path} does not exist') from None
+        return load_weights_only(path, map_location, mmap, allowed)
     except pickle.UnpicklingError as error:
         unsafe = re.search(r'GLOBAL (\S+) was not an allowed global', str(error)) or re.search(
             r'Can only .* but got .*?([\w.]+)', str(error)
@@ -85,69 +96,132 @@ def load_safely(
                 f'{path} holds more than weights ({unsafe[1]}), and only weights are loaded. '
                 "Save its state dict alone: torch.save(checkpoint['state_dict'], path)"
             ) from None
-        raise CheckpointError(_unreadable(path)) from error
-    except (PermissionError, IsADirectoryError, MemoryError):
+        raise CheckpointError(f'{path} {describe_unreadable(path)}') from error
+    except (PermissionError, MemoryError):
         raise
     except Exception as error:  # torch's unpickler meets foreign bytes with any error
-        raise CheckpointError(_unreadable(path)) from error
+        raise CheckpointError(f'{path} {describe_unreadable(path)}') from error
 
 
 def read_checkpoint(
-    path: str | PathLike, prefix: str = '', allowed: Sequence[Callable | tuple[Callable, str]] = ()
+    path: str | PathLike,
+    prefix: str = '',
+    allowed: Sequence[Callable | tuple[Callable, str]] = (),
+    entry: str | None = None,
 ) -> dict[str, Tensor]:
     """Read a state dict from a file, as weights only: no code in it can run.
 
     Tensors of an ordinary (zip) file are mapped into memory, so that those of
-    blocks that are not built are never read from disk.
+    blocks that are not built are never read from disk. Where all keys begin
+    with what a wrapper puts there (:data:`WRAPPERS`), they are taken without
+    it.
 
     Args:
         path (str | PathLike): A state dict saved by ``torch.save``, as the
-            published checkpoints are; a dict that holds one under
-            ``'state_dict'``, as MMEngine and Lightning write, or ``'ema'``,
-            as DiT's training does; or a ``.safetensors`` file.
+            published checkpoints are; a dict that holds one or more, as
+            trainings write; or a file in the format of safetensors.
         prefix (str): Keep the keys below this prefix, without it, e.g.
             ``'backbone.unet.'`` in a segmentor's checkpoint. Defaults to ''.
         allowed (Sequence[Callable | tuple[Callable, str]]): As of
             :func:`load_safely`. Defaults to none.
+        entry (str, optional): Which entry of a dict of several state dicts,
+            e.g. ``'model'``. Defaults to None: ``'state_dict'``, as MMEngine
+            and Lightning write, or else the only one, or else the averaged
+            weights (EMA), such as ``'ema'`` of DiT's training, with a warning
+            that names the others.
 
     Returns:
         dict[str, Tensor]: The state dict, on the CPU.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        CheckpointError: If the file is truncated, is not a PyTorch file,
-            holds more than weights, or has no key below ``prefix``.
+        CheckpointError: If the file is truncated, is no checkpoint, holds more
+            than weights, or several state dicts of which none is named, or has
+            no key below ``prefix``.
     """
-    if Path(path).is_dir():
-        raise CheckpointError(f'{path} is a folder, where a file with weights is wanted')
-    if Path(path).suffix == '.safetensors':
-        content = _load_safetensors(path)
-    else:
-        content = load_safely(path, mmap=zipfile.is_zipfile(path), allowed=allowed)
-    for name in ('state_dict', 'ema'):
-        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
-            content = content[name]
-    if not isinstance(content, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
-    ):
-        raise CheckpointError(
-            f'{path} is not a state dict: expected a dict from names to tensors, '
-            f'got {type(content).__name__}'
-        )
-    kept = {key[len(prefix) :]: value for key, value in content.items() if key.startswith(prefix)}
+    content = load_safely(path, mmap=zipfile.is_zipfile(path), allowed=allowed)
+    state_dict = _without_wrappers(find_state_dict(content, path, entry), prefix)
+    kept = {key[len(prefix) :]: v for key, v in state_dict.items() if key.startswith(prefix)}
     if not kept:
         raise CheckpointError(
-            f'{path} has no key that starts with prefix={prefix!r}; it has {_some(content)}'
+            f'{path} has no key that starts with prefix={prefix!r}; it has {_some(state_dict)}'
         )
     return kept
+
+
+def find_state_dict(
+    content: Any, path: str | PathLike, entry: str | None = None
+) -> Mapping[str, Tensor]:
+    """Find the state dict in what a file holds.
+
+    Args:
+        content (Any): As of :func:`load_safely`.
+        path (str | PathLike): Where it came from, for messages.
+        entry (str, optional): As of :func:`read_checkpoint`. Defaults to None.
+
+    Returns:
+        Mapping[str, Tensor]: The state dict.
+
+    Raises:
+        CheckpointError: If there is none, or there are several of which none
+            is named.
+    """
+    if _is_state_dict(content) and entry is None:
+        return content
+    values = content if isinstance(content, Mapping) else {}
+    found = [key for key, value in values.items() if _is_state_dict(value) and value]
+    if entry in found:
+        return values[entry]
+    if entry is not None:
+        there = _some(map(str, found)) or 'none'
+        raise CheckpointError(f'{path} has no state dict under entry={entry!r}; it has {there}')
+    if not found:
+        raise CheckpointError(
+            f'{path} is not a state dict: expected a dict from names to tensors, or of such '
+            f'dicts, got {type(content).__name__}'
+            + (f' with {_some(map(str, values))}' if values else '')
+        )
+    if 'state_dict' in found or len(found) == 1:
+        return values['state_dict' if 'state_dict' in found else found[0]]
+    averaged = [name for name in found if 'ema' in str(name).lower()]
+    several = f'{path} has several state dicts, {_some(map(str, found))}'
+    choice = f'name one in init_cfg, entry={found[0]!r}, or save it alone'
+    if len(averaged) != 1:
+        raise CheckpointError(f'{several}: {choice}')
+    warnings.warn(
+        f'{several}: {averaged[0]!r}, the averaged weights (EMA), is taken. For another, {choice}',
+        stacklevel=3,
+    )
+    return values[averaged[0]]
+
+
+def _is_state_dict(content: Any) -> bool:
+    return isinstance(content, Mapping) and all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    )
+
+
+def _without_wrappers(state_dict: Mapping[str, Tensor], prefix: str) -> Mapping[str, Tensor]:
+    """Keys as of the network itself, where they are known, or else as they are."""
+
+    def is_known(keys: Mapping[str, Tensor]) -> bool:
+        if prefix:
+            return any(key.startswith(prefix) for key in keys)
+        return not MARKS.keys().isdisjoint(keys)
+
+    stripped = state_dict
+    while not is_known(stripped):
+        wrapper = next((w for w in WRAPPERS if all(k.startswith(w) for k in stripped)), None)
+        if wrapper is None or not stripped:
+            return state_dict
+        stripped = {key.removeprefix(wrapper): value for key, value in stripped.items()}
+    return stripped
 
 
 def _load_safetensors(path: str | PathLike) -> dict[str, Tensor]:
     safetensors = require_sd('safetensors.torch')
     try:
         return safetensors.load_file(path)
-    except FileNotFoundError:
-        raise FileNotFoundError(f'checkpoint file {path} does not exist') from None
     except require_sd('safetensors').SafetensorError as error:
         raise CheckpointError(f'{path} is truncated, or is no safetensors file: {error}') from None
 
@@ -208,6 +282,9 @@ def load_weights(network: Denoiser, state_dict: Mapping[str, Tensor], source: st
     if mark not in network.marks:
         wanted = network.marks[0]
         found = f'it holds {holds}' if holds else f'it has no {wanted} but {_some(state_dict)}'
+        below = next((k.removesuffix(wanted) for k in state_dict if k.endswith(f'.{wanted}')), None)
+        if below and not holds:
+            found += f'. It is below {below!r}: save the keys that begin with it, without it'
         raise CheckpointError(f'{source} does not hold {MARKS[wanted]}: {found}')
     with torch.device('meta'):
         complete = type(network)(network.arch).state_dict()
@@ -231,10 +308,6 @@ def check_finite(state_dict: Mapping[str, Tensor], source: str) -> None:
     broken = [key for key, value in state_dict.items() if not value.isfinite().all()]
     if broken:
         raise CheckpointError(f'{source} has NaN or infinite weights: {_some(broken)}')
-
-
-def _unreadable(path):
-    return f'{path} is truncated, or is not a file that torch.save wrote'
 
 
 def _some(keys, most=8):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .integers import is_int
 from .kept import KeepsResults
 from .schedule import SCHEDULES
 
@@ -110,7 +111,7 @@ class DenoiserArchitecture(ABC):
             TypeError: If ``number`` is not an integer.
             ValueError: If the architecture has no such block.
         """
-        if not isinstance(number, int) or isinstance(number, bool):
+        if not is_int(number):
             raise TypeError(f'{argument} must hold block numbers (int), got {number!r}')
         if not 1 <= number <= self.num_blocks:
             middle = f' ({self.middle} is the middle block)' if self.middle else ''
@@ -187,7 +188,7 @@ def check_positive_ints(arch: DenoiserArchitecture, *names: str) -> None:
     """
     for name in names:
         value = getattr(arch, name)
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not is_int(value):
             raise TypeError(f'{name} must be an int, got {value!r}')
         if value < 1:
             raise ValueError(f'{name} must be at least 1, got {value!r}')

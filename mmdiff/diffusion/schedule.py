@@ -6,6 +6,8 @@ from functools import lru_cache
 
 import torch
 
+from .integers import is_int
+
 NUM_TIMESTEPS = 1000
 SCHEDULES = ('linear', 'scaled-linear', 'cosine', 'linear-path')
 
@@ -131,7 +133,7 @@ def q_sample(
     Returns:
         Tensor: The noised images, in the shape and dtype of ``x_0``.
     """
-    if isinstance(timestep, int):
+    if is_int(timestep):
         signal, spread = _factors(schedule, timestep)
     else:
         process = noise_process(schedule, timestep.device)

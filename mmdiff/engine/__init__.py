@@ -2,8 +2,10 @@ from .distributed import init_cpu_distributed, leave_cpu_distributed
 from .hooks import (
     DivergedError,
     DivergenceHook,
+    InputCheckHook,
     IterationSeedHook,
     LabelCheckHook,
+    LoadingHook,
     PrepareForInferenceHook,
     ProgressBarHook,
     SafeCheckpointHook,
@@ -14,8 +16,10 @@ from .hooks import (
 __all__ = [
     'DivergedError',
     'DivergenceHook',
+    'InputCheckHook',
     'IterationSeedHook',
     'LabelCheckHook',
+    'LoadingHook',
     'PrepareForInferenceHook',
     'ProgressBarHook',
     'SafeCheckpointHook',

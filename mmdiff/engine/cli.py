@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmengine.utils import import_modules_from_strings
 from torch import Tensor, nn
@@ -15,7 +16,9 @@ from torch import Tensor, nn
 from mmdiff import stack
 from mmdiff.diffusion import CheckpointError, read_checkpoint
 from mmdiff.engine.distributed import init_cpu_distributed
+from mmdiff.engine.unread_settings import check_config, check_options
 from mmdiff.engine.weights_only import check_run_fits, load_runs_as_weights_only
+from mmdiff.engine.work_dirs import latest_checkpoint
 from mmdiff.utils import LOGS, keep_freed_memory, local_file
 
 
@@ -77,7 +80,8 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from a checkpoint, or from the latest one in the work dir',
+        help='go on from a checkpoint, or from the latest one in the work dir, or start anew where '
+        'there is none',
     )
 
 
@@ -95,7 +99,7 @@ def load_config(path: str, options: dict | None = None) -> Config:
         Config: The config, with its ``custom_imports`` imported.
 
     Raises:
-        SystemExit: If there is no such file.
+        SystemExit: If there is no such file, or nothing reads a setting.
         ImportError: If the config needs a package that is not installed, or
             operators of mmcv that are not compiled.
     """
@@ -109,7 +113,9 @@ def load_config(path: str, options: dict | None = None) -> Config:
         stack.require_operators()
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
+    check_config(cfg)
     if options:
+        check_options(cfg, options)
         cfg.merge_from_dict(options)
     load_runs_as_weights_only()
     return cfg
@@ -165,6 +171,8 @@ def load_training_config(args: argparse.Namespace) -> Config:
 
     Raises:
         ImportError: As :func:`load_config`.
+        SystemExit: As :func:`load_run_config`, or if it is unclear from which
+            checkpoint the run should go on.
     """
     args.amp = args.amp or args.amp_dtype is not None
     cfg = load_run_config(args)
@@ -175,10 +183,32 @@ def load_training_config(args: argparse.Namespace) -> Config:
         )
     elif args.amp:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.resume == 'auto' or (cfg.get('resume') and not (args.resume or cfg.get('load_from'))):
+        go_on(cfg)
+    elif args.resume:
+        cfg.update(resume=True, load_from=args.resume)
     return cfg
+
+
+def go_on(cfg: Config) -> None:
+    """Let a run go on from the latest checkpoint in its work dir, or start anew.
+
+    Args:
+        cfg (Config): The run's config, changed in place.
+
+    Raises:
+        SystemExit: As :func:`latest_checkpoint`.
+    """
+    try:
+        latest = latest_checkpoint(cfg)
+    except FileNotFoundError as error:
+        raise SystemExit(f'--resume: {error}') from None
+    cfg.resume = latest is not None
+    if latest:
+        cfg.load_from = latest
+    else:
+        start = f' from the weights of {cfg.load_from}' if cfg.get('load_from') else ''
+        print_log(f'--resume: {cfg.work_dir} has no checkpoint yet, so the run starts anew{start}.')
 
 
 def check_data(cfg: Config, *splits: str) -> None:

@@ -121,6 +121,10 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         **kwargs: Arguments of MMEngine's ``DDPStrategy``, such as
             ``sync_bn='torch'``, and ``activation_checkpointing``.
 
+    Attributes:
+        expected (dict[str, Tensor]): The whole model's weights, on
+            the meta device.
+
     Raises:
         ValueError: If the optimizer wrapper has ``clip_grad``: MMEngine would
             clip by the norm of each GPU's shard.
@@ -154,7 +158,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
             for name, parameter in model.named_parameters()
             if not parameter.is_contiguous()
         }
-        self._expected = {name: value.to('meta') for name, value in model.state_dict().items()}
+        self.expected = {name: value.to('meta') for name, value in model.state_dict().items()}
         return super()._wrap_model(model)
 
     def build_optim_wrapper(self, optim_wrapper, model: nn.Module | None = None):
@@ -202,7 +206,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
                 re.sub(pattern, replacement, key): value for key, value in state_dict.items()
             }
         try:
-            check_fit(state_dict, self._expected, self._expected, 'the checkpoint', 'model')
+            check_fit(state_dict, self.expected, self.expected, 'the checkpoint', 'model')
         except CheckpointError as error:
             if strict:
                 raise
@@ -210,7 +214,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         fitting = {
             key: value
             for key, value in state_dict.items()
-            if key in self._expected and value.shape == self._expected[key].shape
+            if key in self.expected and value.shape == self.expected[key].shape
         }
         self.model.load_state_dict(fitting, strict=False)
 

@@ -37,6 +37,9 @@ class DenoisingModel(BaseModel):
             is another.
     """
 
+    # Of the images, for mmdiff.InputCheckHook.
+    image_range = (-1, 1)
+
     def __init__(self, arch: str | dict, data_preprocessor: dict, amp_dtype: str | None = None):
         super().__init__(data_preprocessor=data_preprocessor)
         if amp_dtype not in (None, 'bfloat16'):

@@ -1,15 +1,19 @@
-from .checks import check_bool, check_choice, check_int, check_ints, check_norm_cfg
+from mmdiff.diffusion.integers import is_int
+
+from .checks import as_ints, check_bool, check_choice, check_int, check_ints, check_norm_cfg
 from .download import local_file, local_folder
 from .memory import keep_freed_memory
 from .run_logs import LOGS
 
 __all__ = [
     'LOGS',
+    'as_ints',
     'check_bool',
     'check_choice',
     'check_int',
     'check_ints',
     'check_norm_cfg',
+    'is_int',
     'keep_freed_memory',
     'local_file',
     'local_folder',

@@ -2,9 +2,38 @@
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
+from mmdiff.diffusion.integers import is_int
+
+
+def as_ints(name: str, values: int | Sequence[int]) -> tuple[int, ...]:
+    """One or more ints, of Python or NumPy, as a tuple of Python's.
+
+    Args:
+        name (str): Name of the argument, for the message.
+        values (int | Sequence[int]): An int, or a list, tuple, range or array
+            of shape (N, ) of ints.
+
+    Returns:
+        tuple[int, ...]: The ints.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if is_int(values):
+        return (int(values),)
+    numbers = values.tolist() if isinstance(values, np.ndarray) else values
+    if not isinstance(numbers, Sequence) or isinstance(numbers, str | bytes):
+        raise TypeError(f'{name} must be an int or a sequence of ints, got {values!r}')
+    for number in numbers:
+        if not is_int(number):
+            raise TypeError(f'{name} must be an int or a sequence of ints, got {values!r}')
+    return tuple(int(number) for number in numbers)
+
 
 def check_int(name: str, value: int, low: int = 1, high: int | None = None) -> None:
-    """Refuse what is not an int in a range.
+    """Refuse what is not an int in a range, of Python or NumPy.
 
     Args:
         name (str): Name of the argument, for the message.
@@ -17,7 +46,7 @@ def check_int(name: str, value: int, low: int = 1, high: int | None = None) -> N
         ValueError: If it is out of range.
     """
     allowed = f'an int from {low} to {high}' if high is not None else f'an int of at least {low}'
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not is_int(value):
         raise TypeError(f'{name} must be {allowed}, got {value!r}')
     if value < low or (high is not None and value > high):
         raise ValueError(f'{name} must be {allowed}, got {value}')
@@ -34,7 +63,7 @@ def check_ints(name: str, values: Sequence[int]) -> None:
         TypeError: If it is not a list or tuple of ints.
         ValueError: If one of them is less than 1.
     """
-    if not isinstance(values, list | tuple):
+    if not isinstance(values, list | tuple | range):
         raise TypeError(f'{name} must be a list or tuple of ints of at least 1, got {values!r}')
     for number, value in enumerate(values):
         check_int(f'{name}[{number}]', value)

@@ -82,15 +82,17 @@ class OriginalFile:
     Args:
         path (str | PathLike): A ``.safetensors`` file, or a ``.ckpt`` file,
             which is read as weights only.
+        entry (str, optional): As of :func:`mmdiff.diffusion.read_checkpoint`.
+            Defaults to None.
 
     Raises:
         FileNotFoundError: If there is no such file.
         CheckpointError: If it is broken, or holds something else.
     """
 
-    def __init__(self, path: str | PathLike):
+    def __init__(self, path: str | PathLike, entry: str | None = None):
         self.source = str(path)
-        self.state_dict = read_checkpoint(path, allowed=TRAINING_STATE)
+        self.state_dict = read_checkpoint(path, allowed=TRAINING_STATE, entry=entry)
 
     def load_unet(self, unet: StableDiffusionUNet) -> list[str]:
         """Fill a U-Net, see :meth:`DiffusersFolder.load_unet`."""
@@ -113,20 +115,29 @@ class OriginalFile:
         return null_text_of_file(self.state_dict, arch, self.source)
 
 
-def open_checkpoint(path: str | PathLike) -> DiffusersFolder | OriginalFile:
+def open_checkpoint(
+    path: str | PathLike, entry: str | None = None
+) -> DiffusersFolder | OriginalFile:
     """Open what holds a Stable Diffusion.
 
     Args:
         path (str | PathLike): A folder or a file.
+        entry (str, optional): As of :func:`mmdiff.diffusion.read_checkpoint`,
+            for a file. Defaults to None.
 
     Returns:
         DiffusersFolder | OriginalFile: What it is.
 
     Raises:
         FileNotFoundError: If there is no such file, or no ``unet/``.
-        CheckpointError: If the file is broken.
+        CheckpointError: If the file is broken, or ``entry`` is named for a
+            folder.
     """
-    return DiffusersFolder(path) if Path(path).is_dir() else OriginalFile(path)
+    if not Path(path).is_dir():
+        return OriginalFile(path, entry)
+    if entry is not None:
+        raise CheckpointError(f'entry={entry!r} is of files, but {path} is a folder')
+    return DiffusersFolder(path)
 
 
 def check_version(

@@ -1,6 +1,8 @@
 from .divergence import DivergedError, DivergenceHook
+from .input_check import InputCheckHook
 from .iteration_seed import IterationSeedHook
 from .label_check import LabelCheckHook
+from .loading import LoadingHook
 from .prepare_for_inference import PrepareForInferenceHook
 from .progress_bar import ProgressBarHook
 from .safe_checkpoint import SafeCheckpointHook
@@ -10,8 +12,10 @@ from .save_unet import SaveUNetHook
 __all__ = [
     'DivergedError',
     'DivergenceHook',
+    'InputCheckHook',
     'IterationSeedHook',
     'LabelCheckHook',
+    'LoadingHook',
     'PrepareForInferenceHook',
     'ProgressBarHook',
     'SafeCheckpointHook',

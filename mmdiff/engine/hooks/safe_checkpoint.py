@@ -8,6 +8,7 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 
+from mmdiff.engine.work_dirs import checkpoint_folder, checkpoints_in, resumed_from
 from mmdiff.registry import HOOKS
 
 PARTIAL = '.partial'
@@ -78,7 +79,8 @@ class SafeCheckpointHook(CheckpointHook):
     beside the old one and then renamed; and old checkpoints, also the best
     one so far, are removed after the new one is there, not before. (A
     validation that is killed is not made up for: the run goes on with the
-    next iteration.)
+    next iteration.) A run that goes on in another folder, such as a copy or a
+    new work dir, removes and replaces nothing in the old one.
 
     Args:
         **kwargs: As of MMEngine's ``CheckpointHook``, without
@@ -99,12 +101,44 @@ class SafeCheckpointHook(CheckpointHook):
 
         Args:
             runner (Runner): The run.
+
+        Raises:
+            FileExistsError: If the run goes on from a checkpoint elsewhere,
+                and its own folder has checkpoints of another run.
         """
+        source = resumed_from(runner)
+        if source is not None:
+            self._keep_to_own_files(runner, source)
         super().before_train(runner)
         if is_main_process():
             for folder in {self.out_dir, runner.work_dir}:
                 for partial in Path(folder).glob(f'*{PARTIAL}'):
                     partial.unlink()
+
+    def _keep_to_own_files(self, runner, source: Path) -> None:
+        """Forget files that a checkpoint remembers, and that are not of this run."""
+        folder = checkpoint_folder(runner.work_dir, self.out_dir)
+        is_own = source.parent.resolve() == folder.resolve()
+        others = [] if is_own else checkpoints_in(folder)
+        if others:
+            raise FileExistsError(
+                f'{folder} has checkpoints of another run ({", ".join(others)}), which a run that '
+                f'goes on from {source} would overwrite: name another --work-dir, or go on from '
+                'the latest of them, --resume without a file'
+            )
+        info = runner.message_hub.runtime_info
+        for key in [key for key in info if key.startswith('best_ckpt')]:
+            best = Path(info.pop(key))
+            if is_own and (folder / best.name).is_file():
+                info[key] = str(folder / best.name)
+            elif best.is_file():
+                runner.logger.info(f'The best checkpoint so far stays where it is: {best}')
+        if 'keep_ckpt_ids' in info:
+            info['keep_ckpt_ids'] = [
+                step
+                for step in info['keep_ckpt_ids']
+                if is_own and (folder / self.filename_tmpl.format(step)).is_file()
+            ]
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Correct where the run is: after a validation, FlexibleRunner counts one iteration more.

@@ -23,9 +23,10 @@ from mmdiff.diffusion import (
     q_sample,
     read_checkpoint,
 )
-from mmdiff.utils import LOGS, check_bool, check_choice, check_int, local_file
+from mmdiff.utils import LOGS, as_ints, check_bool, check_choice, check_int, is_int, local_file
 
 from .cuda_graph import GraphedFunction
+from .image_range import check_image_range
 
 NOISES = ('random', 'fixed', 'none')
 AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
@@ -83,7 +84,9 @@ class DiffusionBackbone(BaseModule):
             the rest of the model does, and returns float32. None follows the
             surrounding autocast, such as ``--amp`` sets. Defaults to None.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``
-            with what the family takes. Defaults to None: random weights.
+            with what the family takes, and ``entry='model'`` or another name
+            where the file has several state dicts. Defaults to None: random
+            weights.
 
     Attributes:
         network_name (str): Name of the attribute that holds the network, with
@@ -97,8 +100,10 @@ class DiffusionBackbone(BaseModule):
     """
 
     network_name = 'unet'
+    # Of the images, for mmdiff.InputCheckHook.
+    image_range = (-1, 1)
     # What init_cfg may have besides type and checkpoint.
-    init_cfg_keys = ('prefix',)
+    init_cfg_keys = ('prefix', 'entry')
 
     def __init__(
         self,
@@ -134,12 +139,13 @@ class DiffusionBackbone(BaseModule):
         check_int('seed', seed, 0)
         check_bool('batch_timesteps', batch_timesteps)
         check_bool('with_cp', with_cp)
-        self.single_timestep = isinstance(timestep, int)
+        self.single_timestep = is_int(timestep)
         self.batch_timesteps = batch_timesteps
+        self._range_is_checked = False
         self.noise = noise
         self.eval_noise = eval_noise
-        self.seed = seed
-        self.ensemble_size = ensemble_size
+        self.seed = int(seed)
+        self.ensemble_size = int(ensemble_size)
         self.amp_dtype = AMP_DTYPES.get(amp_dtype)
         self._graphed = None
 
@@ -195,36 +201,35 @@ class DiffusionBackbone(BaseModule):
         return max(self.blocks)
 
     def _check_timesteps(self, timestep) -> tuple[int, ...]:
-        timesteps = timestep if isinstance(timestep, list | tuple) else (timestep,)
+        timesteps = as_ints('timestep', timestep)
         for t in timesteps:
             check_int('timestep', t, 0, NUM_TIMESTEPS - 1)
         if not timesteps or len(set(timesteps)) < len(timesteps):
             raise ValueError(
                 f'timestep must be an int or a sequence of different ints, got {timestep!r}'
             )
-        return tuple(timesteps)
+        return timesteps
 
     def _check_blocks(self, blocks) -> tuple[int, ...]:
-        if isinstance(blocks, int):
-            blocks = (blocks,)
-        if not isinstance(blocks, Sequence) or isinstance(blocks, str) or not blocks:
+        numbers = as_ints('blocks', blocks)
+        if not numbers:
             raise TypeError(f'blocks must be one or more block numbers, got {blocks!r}')
-        for number in blocks:
+        for number in numbers:
             self.arch.check_block(number, 'blocks')
-        if len(set(blocks)) < len(blocks):
-            raise ValueError(f'blocks must not repeat a block, got {tuple(blocks)}')
-        return tuple(blocks)
+        if len(set(numbers)) < len(numbers):
+            raise ValueError(f'blocks must not repeat a block, got {numbers}')
+        return numbers
 
     def _check_frozen(self, frozen) -> int:
         deepest = max(self.blocks)
-        if frozen in ('none', 'all'):
+        if isinstance(frozen, str) and frozen in ('none', 'all'):
             return 0 if frozen == 'none' else deepest
-        if not isinstance(frozen, int) or isinstance(frozen, bool) or not 1 <= frozen <= deepest:
+        if not is_int(frozen) or not 1 <= frozen <= deepest:
             raise ValueError(
                 f"frozen must be 'none', 'all', or a block number from 1 to {deepest}, the deepest "
                 f'of blocks, got {frozen!r}'
             )
-        return frozen
+        return int(frozen)
 
     def _check_init_cfg(self, init_cfg) -> None:
         keys = set(init_cfg) if isinstance(init_cfg, dict) else set()
@@ -249,13 +254,16 @@ class DiffusionBackbone(BaseModule):
         self.load_pretrained(**{k: v for k, v in self.init_cfg.items() if k != 'type'})
         self.is_init = True
 
-    def load_pretrained(self, checkpoint: str, prefix: str = '') -> None:
+    def load_pretrained(self, checkpoint: str, prefix: str = '', entry: str | None = None) -> None:
         """Load the network from a file.
 
         Args:
             checkpoint (str): As of :func:`mmdiff.utils.local_file`.
             prefix (str): What the keys in the file begin with. Defaults to
                 ''.
+            entry (str, optional): Which of several state dicts in the file,
+                as of :func:`mmdiff.diffusion.read_checkpoint`. Defaults to
+                None.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -263,7 +271,8 @@ class DiffusionBackbone(BaseModule):
         """
         # With a prefix, it is that of a run.
         allowed = LOGS if prefix else ()
-        self.load_network(read_checkpoint(local_file(checkpoint), prefix, allowed), checkpoint)
+        state_dict = read_checkpoint(local_file(checkpoint), prefix, allowed, entry)
+        self.load_network(state_dict, checkpoint)
 
     def load_network(self, state_dict: dict[str, Tensor], source: str) -> None:
         """Fill the network, and log what it has no place for.
@@ -308,14 +317,23 @@ class DiffusionBackbone(BaseModule):
 
         Raises:
             TypeError: If the input is not of floating point.
-            ValueError: If it is not of shape (N, 3, H, W), or empty.
+            ValueError: If it is not of shape (N, 3, H, W), or empty, or if
+                values are beyond 1.5 or NaN (on a GPU, which would have to be
+                waited for, in the first forward only).
         """
         if x_0.dim() != 4 or x_0.shape[1] != 3 or not x_0.numel():
+            one = ': of one image, x_0[None]' if x_0.dim() == 3 and len(x_0) == 3 else ''
             raise ValueError(
-                f'x_0 must have shape (N, 3, H, W), none of them 0, got {tuple(x_0.shape)}'
+                f'x_0 must have shape (N, 3, H, W), none of them 0, got {tuple(x_0.shape)}{one}'
             )
         if not x_0.is_floating_point():
-            raise TypeError(f'x_0 must hold floating-point values in [-1, 1], got {x_0.dtype}')
+            raise TypeError(
+                f'x_0 must hold floating-point values in [-1, 1], got {x_0.dtype}: of uint8 '
+                'images, x_0 / 127.5 - 1'
+            )
+        if x_0.device.type == 'cpu' or not self._range_is_checked:
+            check_image_range(x_0)
+            self._range_is_checked = True
         maps = iter(self._graphed(x_0) if self._runs_as_graph(x_0) else self._maps(x_0))
         features = tuple(tuple(islice(maps, len(self.blocks))) for _ in self.timesteps)
         return features[0] if self.single_timestep else features

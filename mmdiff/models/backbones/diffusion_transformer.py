@@ -100,7 +100,13 @@ class DiffusionTransformerBackbone(LatentDiffusionBackbone):
                 f'where checkpoint is that of a run and holds both, got {init_cfg!r}'
             )
 
-    def load_pretrained(self, checkpoint: str, prefix: str = '', vae: str | None = None) -> None:
+    def load_pretrained(
+        self,
+        checkpoint: str,
+        prefix: str = '',
+        vae: str | None = None,
+        entry: str | None = None,
+    ) -> None:
         """Load the transformer and the autoencoder.
 
         Args:
@@ -108,6 +114,9 @@ class DiffusionTransformerBackbone(LatentDiffusionBackbone):
             prefix (str): Of a run's checkpoint. Defaults to ''.
             vae (str, optional): The autoencoder. Defaults to None: in the
                 run's checkpoint.
+            entry (str, optional): Which of several state dicts in the file,
+                as of :func:`mmdiff.diffusion.read_checkpoint`. Defaults to
+                None.
 
         Raises:
             FileNotFoundError: If there is no such file or folder.
@@ -117,6 +126,6 @@ class DiffusionTransformerBackbone(LatentDiffusionBackbone):
             self.load_run(checkpoint, prefix)
             return
         # DiT's training keeps its command line beside the weights.
-        state_dict = read_checkpoint(local_file(checkpoint), allowed=[Namespace])
+        state_dict = read_checkpoint(local_file(checkpoint), allowed=[Namespace], entry=entry)
         self.load_network(state_dict, checkpoint)
         self.load_vae(vae)

@@ -7,6 +7,7 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from mmdiff.diffusion import DenoiserArchitecture
+from mmdiff.utils import is_int
 
 STRATEGIES = ('bottleneck', 'all', 'windowed', 'multi-scale')
 
@@ -65,7 +66,7 @@ def feedback_targets(
         for source, target in feedback.items():
             _check_block('feedback', source, 'decoder', middle + 1, arch.num_blocks)
             _check_block('feedback', target, 'encoder', 1, middle - 1)
-        return dict(feedback)
+        return {int(source): int(target) for source, target in feedback.items()}
     if not isinstance(feedback, str):
         raise TypeError(
             f'feedback must be a strategy or {{decoder block: encoder block}}, got {feedback!r}'
@@ -84,7 +85,7 @@ def feedback_targets(
 
 
 def _check_block(argument, number, part, first, last):
-    if not isinstance(number, int) or isinstance(number, bool):
+    if not is_int(number):
         raise TypeError(f'{argument} must hold block numbers (int), got {number!r}')
     if not first <= number <= last:
         raise ValueError(

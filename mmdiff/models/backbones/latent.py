@@ -43,7 +43,7 @@ class LatentDiffusionBackbone(DiffusionBackbone):
         ValueError: If an argument is out of range.
     """
 
-    init_cfg_keys = ('prefix', 'vae')
+    init_cfg_keys = ('prefix', 'vae', 'entry')
 
     def __init__(
         self,

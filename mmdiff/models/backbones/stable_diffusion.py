@@ -116,7 +116,13 @@ class StableDiffusionBackbone(LatentDiffusionBackbone):
         """The text's tokens for each timestep."""
         return self.text_tokens.expand(len(timesteps), -1, -1)
 
-    def load_pretrained(self, checkpoint: str, prefix: str = '', vae: str | None = None) -> None:
+    def load_pretrained(
+        self,
+        checkpoint: str,
+        prefix: str = '',
+        vae: str | None = None,
+        entry: str | None = None,
+    ) -> None:
         """Load the U-Net, the autoencoder, and the empty prompt where it is asked for.
 
         The text encoder is let go when it has embedded it.
@@ -125,6 +131,8 @@ class StableDiffusionBackbone(LatentDiffusionBackbone):
             checkpoint (str): A folder, a file, or ``hf://...``.
             prefix (str): Of a run's checkpoint. Defaults to ''.
             vae (str, optional): Another autoencoder. Defaults to None.
+            entry (str, optional): Which of several state dicts in a file, as
+                of :func:`mmdiff.diffusion.read_checkpoint`. Defaults to None.
 
         Raises:
             FileNotFoundError: If there is no such file or folder, or a part
@@ -137,7 +145,7 @@ class StableDiffusionBackbone(LatentDiffusionBackbone):
             if self.text in PROMPTS:
                 self._set_text(tokens, checkpoint)
         else:
-            stored = open_checkpoint(local_folder(checkpoint, FILES))
+            stored = open_checkpoint(local_folder(checkpoint, FILES), entry)
             self.log_loaded(checkpoint, stored.load_unet(self.unet))
             if vae is None:
                 stored.load_vae(self.vae)
