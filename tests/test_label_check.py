@@ -21,7 +21,7 @@ def head(num_classes, **kwargs):
 
 def run_of(dataset=(), **heads):
     loaders = {f'{stage}_dataloader': SimpleNamespace(dataset=dataset) for stage in STAGES}
-    return SimpleNamespace(model=SimpleNamespace(**heads), **loaders)
+    return SimpleNamespace(model=SimpleNamespace(**heads), val_loop=True, **loaders)
 
 
 @pytest.fixture(params=STAGES)

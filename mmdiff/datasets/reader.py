@@ -47,7 +47,7 @@ def read_rgb(
     """
     name = name or str(file)
     with _open(file, name) as image:
-        upright = size is None or size == upright_size(image) or size != image.size
+        upright = size is None or size == _upright_size(image) or size != image.size
         rgb = to_rgb(image, name, upright)
     if size is not None and rgb.size != size:
         raise ValueError(
@@ -135,34 +135,20 @@ def read_label_map(file: str | PathLike | bytes, name: str | None = None) -> np.
     return labels // step if step > 1 else labels
 
 
-def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height of an image after its note of the orientation is followed.
-
-    Args:
-        image (Image): The image, which need not be loaded.
-
-    Returns:
-        tuple[int, int]: Width and height.
-    """
-    # Pillow turns TIFF files itself, and gives their size so from the beginning.
-    sideways = (orientation(image) or 1) >= 5 and image.format != 'TIFF'
-    return image.size[::-1] if sideways else image.size
-
-
-def orientation(image: Image.Image) -> int | None:
+def orientation(file: str | PathLike | bytes) -> int | None:
     """How a camera says that it was held (EXIF), where that is not upright and can be read.
 
     Args:
-        image (Image): The image.
+        file (str | PathLike | bytes): An image file, or what is in it.
 
     Returns:
         int | None: From 2 to 8, or None.
+
+    Raises:
+        ValueError: If it is no image.
     """
-    try:
-        found = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # A broken note does not make a broken image.
-        return None
-    return found if found in _TURNS else None
+    with _open(file, str(file)) as image:
+        return _orientation(image)
 
 
 def eight_bits(array: np.ndarray, name: str) -> np.ndarray:
@@ -202,12 +188,26 @@ def _loaded(image: Image.Image, name: str, upright: bool = True) -> Image.Image:
         raise ValueError(f'{name} has {frames} frames or pages: save each as a file of its own')
     try:
         image.load()
-        turn = orientation(image) if upright else None
+        turn = _orientation(image) if upright else None
         return image.transpose(_TURNS[turn]) if turn else image
     except MemoryError:
         raise
     except Exception as error:
         raise _unreadable(name, error) from error
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    # Pillow turns TIFF files itself, and gives their size so from the beginning.
+    sideways = (_orientation(image) or 1) >= 5 and image.format != 'TIFF'
+    return image.size[::-1] if sideways else image.size
+
+
+def _orientation(image: Image.Image) -> int | None:
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # A broken note does not make a broken image.
+        return None
+    return found if found in _TURNS else None
 
 
 def _of_sixteen_bits(image: Image.Image, tags: dict) -> np.ndarray:

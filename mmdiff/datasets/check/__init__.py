@@ -1,0 +1,14 @@
+from .coco import check_annotations
+from .report import Faults, Report, SplitCheck
+from .run import check_config, check_datasets
+from .splits import check_same_classes
+
+__all__ = [
+    'Faults',
+    'Report',
+    'SplitCheck',
+    'check_annotations',
+    'check_config',
+    'check_datasets',
+    'check_same_classes',
+]
