@@ -1,7 +1,7 @@
 from .coco import check_annotations
 from .report import Faults, Report, SplitCheck
-from .run import check_config, check_datasets
-from .splits import check_same_classes
+from .run import check_config, check_datasets, check_names
+from .splits import check_same_classes, class_lists
 
 __all__ = [
     'Faults',
@@ -10,5 +10,7 @@ __all__ = [
     'check_annotations',
     'check_config',
     'check_datasets',
+    'check_names',
     'check_same_classes',
+    'class_lists',
 ]

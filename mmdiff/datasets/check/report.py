@@ -1,6 +1,5 @@
 """What a check of labelled data found: faults, counts, and the table that shows them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,10 +60,8 @@ class SplitCheck:
         num_images (int): Images in it.
         unit (str): What of the classes is counted: ``'pixels'``,
             ``'instances'`` or ``'images'``; empty without labels.
-        classes (Sequence[str]): Names of the classes, in the order of their
-            numbers.
-        folders (Sequence[str]): The class folders that the numbers are of,
-            where they are.
+        class_lists (dict[str, list[str]]): As of
+            :func:`mmdiff.datasets.check.class_lists`.
         counts (ndarray): Of each class, shape (num_classes, ).
         whole (bool): Whether everything was looked at, or a sample.
         paths (set[str]): Files of the images, where everything was looked at.
@@ -74,12 +71,16 @@ class SplitCheck:
     name: str
     num_images: int = 0
     unit: str = ''
-    classes: Sequence[str] = ()
-    folders: Sequence[str] = ()
+    class_lists: dict[str, list[str]] = field(default_factory=dict)
     counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     whole: bool = True
     paths: set[str] = field(default_factory=set)
     faults: Faults = field(default_factory=Faults)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, in the order of their numbers."""
+        return self.class_lists.get('names', [])
 
     def class_name(self, number: int) -> str:
         """What messages call a class."""

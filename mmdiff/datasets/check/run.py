@@ -1,6 +1,6 @@
 """The check of a labelled data set: of its config, or of what a run has opened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -10,7 +10,7 @@ from .coco import check_annotations, check_instances, read_coco
 from .images import check_images
 from .label_maps import check_label_maps, check_pairs
 from .report import Faults, Report, SplitCheck
-from .splits import check_between
+from .splits import check_between, class_lists
 
 SPLITS = ('train', 'val', 'test')
 # Of a model, what learns the classes of the data set.
@@ -43,6 +43,31 @@ def check_config(cfg: Config, sample: int | None = None) -> Report:
     _check_heads(cfg, splits, faults)
     check_between(splits, faults)
     return Report(splits, faults)
+
+
+def check_names(cfg: Config, splits: Sequence[str]) -> list[str]:
+    """Check the names of images and label maps, before MMSegmentation opens them.
+
+    It cannot open a data set without images, and does not say why.
+
+    Args:
+        cfg (Config): As of :func:`check_config`.
+        splits (Sequence[str]): Which data sets, e.g. ``'train'``.
+
+    Returns:
+        list[str]: What is wrong.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    errors = []
+    for split in splits:
+        dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset') or {}
+        for name, part in _parts_of_config(dataset, split):
+            prefix = part.get('data_prefix')
+            if isinstance(prefix, dict) and 'seg_map_path' in prefix:
+                faults = Faults()
+                _check_files(DATASETS.build(dict(part, lazy_init=True)), faults)
+                errors += [f'{name}: {line}' for line in faults.errors]
+    return errors
 
 
 def check_datasets(datasets: dict, sample: int | None = SAMPLE) -> Report:
@@ -101,8 +126,7 @@ def _check_open(dataset, check, sample):
     """Look at the images and labels of a data set that is open."""
     info = dataset.get_data_info(0)
     check.num_images = len(dataset)
-    check.classes = tuple(dataset.metainfo.get('classes') or ())
-    check.folders = tuple(getattr(dataset, 'folder_to_idx', ()))
+    check.class_lists = class_lists(dataset)
     if 'img_path' not in info:
         return
     if _has_label_maps(dataset):

@@ -7,34 +7,55 @@ import numpy as np
 from .report import Faults, SplitCheck
 
 
-def check_same_classes(names: dict[str, Sequence[str] | None], faults: Faults) -> None:
+def class_lists(dataset) -> dict[str, list[str]]:
+    """The classes of a data set, in the order of their numbers.
+
+    Args:
+        dataset (BaseDataset): The data set.
+
+    Returns:
+        dict[str, list[str]]: ``names`` of ``metainfo``, and the class
+        ``folders`` that gave the numbers; each empty where there are none.
+    """
+    return {
+        'folders': list(getattr(dataset, 'folder_to_idx', ())),
+        'names': list(dataset.metainfo.get('classes') or ()),
+    }
+
+
+def check_same_classes(lists: dict[str, dict[str, list[str]]], faults: Faults) -> None:
     """Compare the lists of classes of splits side by side.
 
     A class is a number to a model. Where a split has another list, the same
     number is another class there.
 
     Args:
-        names (dict[str, Sequence[str]]): The classes of each split, in the
-            order of their numbers; None or empty where they are not known.
+        lists (dict[str, dict]): :func:`class_lists` of each split, with which
+            those of the first are compared.
         faults (Faults): Gets what is wrong.
     """
-    known = {split: list(classes) for split, classes in names.items() if classes}
-    first, *others = known or [None]
+    first, *others = lists or [None]
     for other in others:
-        if known[first] == known[other]:
-            continue
-        only = [[name for name in known[a] if name not in known[b]]
-                for a, b in ((first, other), (other, first))]  # fmt: skip
-        what = (
-            f'only {first} has {_listed(only[0])}, and only {other} has {_listed(only[1])}'
-            if any(only)
-            else f'{_listed(known[first])} in {first}, and {_listed(known[other])} in {other}'
-        )
-        faults.error(
-            f'classes {other}',
-            f'the classes of {first} and {other} differ, so that a number is one class here and '
-            f'another there: {what}. Names and order must be the same, in upper and lower case too',
-        )
+        # Names may be given, while the folders decide.
+        for key in ('folders', 'names'):
+            here, there = lists[first].get(key), lists[other].get(key)
+            if here and there and here != there:
+                faults.error(f'classes {other}', _difference(first, here, other, there))
+                break
+
+
+def _difference(first, here, other, there):
+    only_here, only_there = (
+        [name for name in a if name not in b] for a, b in ((here, there), (there, here))
+    )
+    what = f'{_listed(here)} in {first}, {_listed(there)} in {other}'
+    if only_here or only_there:
+        what = f'only {first} has {_listed(only_here)}, only {other} has {_listed(only_there)}'
+    return (
+        f'the classes of {first} and {other} differ, so that a number is one class here and '
+        f'another there: {what}. Give both the same names in the same order, in upper and lower '
+        'case too; a split without images of a class needs a list of its images (ann_file)'
+    )
 
 
 def check_between(splits: Sequence[SplitCheck], faults: Faults) -> None:
@@ -45,7 +66,7 @@ def check_between(splits: Sequence[SplitCheck], faults: Faults) -> None:
             split first, where there is one.
         faults (Faults): Gets what is wrong.
     """
-    check_same_classes({s.name: s.folders or s.classes for s in splits}, faults)
+    check_same_classes({s.name: s.class_lists for s in splits}, faults)
     for split in splits:
         if split.whole and split.counts.any() and not split.faults.errors:
             missing = np.flatnonzero(split.counts == 0)
