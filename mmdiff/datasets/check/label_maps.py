@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mmdiff.datasets.label_maps import class_numbers, sizes_differ
 from mmdiff.datasets.lists import list_faults
 from mmdiff.datasets.reader import orientation, read_label_map, read_rgb
-from mmdiff.datasets.transforms import class_numbers, sizes_differ
 
 from .files import AT_ONCE, files_below, in_threads, indices_of, left_out, read
 from .report import Faults, SplitCheck
