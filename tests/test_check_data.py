@@ -358,7 +358,7 @@ CELLS = {
     ),
     'mask of another size': (
         edit('annotations', 1, segmentation=dict(size=[60, 40], counts='abc')),
-        r'annotation 425 of 4\.png has a mask of size \[60, 40\], but its image has .* \[40, 60\]',
+        r'annotation 425 of 4\.png has a mask of size \[60, 40\], but its image has \[40, 60\]',
     ),
     'box outside': (
         edit('annotations', 0, bbox=[70, 5, 10, 10]),
@@ -367,7 +367,10 @@ CELLS = {
     'box without an area': (
         edit('annotations', 0, bbox=[0.1, 0.1, 0.5, 0.2]), r'annotation 405 of 4\.png .* in pixels',
     ),
-    'box of 3 numbers': (edit('annotations', 0, bbox=[1, 2, 3]), r'but a box is 4 numbers'),
+    'box of no number': (
+        edit('annotations', 0, bbox=[float('nan'), 5, 10, 10]), r'annotation 405 .* outside of its',
+    ),
+    'box of 3 numbers': (edit('annotations', 0, bbox=[1, 2, 3]), r'but one is 4 numbers'),
     'corners': (corners, r'annotation 425 .* goes beyond its 60x40 pixels: .* not corners'),
     'box at the edge': (
         edit('annotations', 0, bbox=[-4, 9, 10, 7]), r'warning: train: .*annotation 405 of 4\.png ',

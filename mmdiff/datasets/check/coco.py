@@ -16,6 +16,7 @@ from .report import Faults, SplitCheck
 
 # COCO itself has a few boxes without an area. More are a mistake.
 TOLERATED = 0.01
+LEFT_OUT = ('box', 'zero', 'outside', 'mask', 'polygon')
 LISTS = ('images', 'annotations', 'categories')
 
 
@@ -106,88 +107,65 @@ def _check_each_annotation(path, coco, with_mask, faults):
         faults.error('annotation id', f'{path} has the annotation id {value!r} twice')
     images = {image['id']: image for image in coco['images']}
     categories = {category['id'] for category in coco['categories']}
-    unusable, beyond = [], []
-    for annotation in annotations:
-        where = f'{path}, annotation {annotation["id"]}'
-        image = images.get(annotation['image_id'])
-        if image is None:
-            faults.error(
-                'image', f'{where} is of image {annotation["image_id"]!r}, which is not in the file'
-            )
-            continue
-        where += f' of {image["file_name"]}'
-        if annotation['category_id'] not in categories:
-            faults.error(
-                'category',
-                f'{where} is of category {annotation["category_id"]!r}, which is not in the file',
-            )
-        if with_mask and not annotation.get('segmentation'):
-            faults.error(
-                'no mask',
-                f'{where} has no segmentation, but the pipeline loads masks (with_mask=True)',
-            )
-        unusable += [(kind, f'{where} {text}') for kind, text in _unusable(annotation, image)]
-        if _goes_beyond(annotation['bbox'], image):
-            beyond.append(
-                f'{where} has the box {annotation["bbox"]}, which goes beyond its '
-                f'{image["width"]}x{image["height"]} pixels'
-            )
-    note = faults.error if len(unusable) > TOLERATED * len(annotations) else faults.warning
-    for kind, text in unusable:
-        note(kind, text)
+    found = [
+        (kind, f'{path}, annotation {annotation["id"]} {text}')
+        for annotation in annotations
+        for kind, text in _wrong(annotation, images, categories, with_mask)
+    ]
+    few = sum(kind in LEFT_OUT for kind, _ in found) <= TOLERATED * len(annotations)
     corners = all(_may_be_corners(a['bbox']) for a in annotations)
-    for text in beyond:
-        if corners:
-            faults.error('corners', f'{text}: boxes are [x, y, width, height], not corners')
+    for kind, text in found:
+        if kind == 'beyond' and corners:
+            faults.error(kind, f'{text}: boxes are [x, y, width, height], not corners')
+        elif kind == 'beyond' or (kind in LEFT_OUT and few):
+            faults.warning(kind, text)
         else:
-            faults.warning('beyond', text)
+            faults.error(kind, text)
 
 
-def _unusable(annotation, image):
-    """Why an annotation cannot be learned as it stands."""
-    width, height = image['width'], image['height']
-    box = annotation['bbox']
-    if len(box) != 4 or not np.isfinite(box).all():
-        yield 'box', f'has the box {box}, but a box is 4 numbers: [x, y, width, height]'
+def _wrong(annotation, images, categories, with_mask):
+    """What is wrong with an annotation: its kind, and how a message goes on."""
+    image = images.get(annotation['image_id'])
+    if image is None:
+        yield 'image', f'is of image {annotation["image_id"]!r}, which is not in the file'
+        return
+    name, width, height = image['file_name'], image['width'], image['height']
+    if annotation['category_id'] not in categories:
+        category = annotation['category_id']
+        yield 'category', f'of {name} is of category {category!r}, which is not in the file'
+    box, mask = annotation['bbox'], annotation.get('segmentation')
+    if not _is_box(box):
+        yield 'box', f'of {name} has the box {box}, but one is 4 numbers: [x, y, width, height]'
         return
     x, y, w, h = box
-    if w < 1 or h < 1 or annotation.get('area', 1) <= 0:
+    has_box = f'of {name} has the box {box}'
+    # Not so for NaN.
+    if not (w >= 1 and h >= 1 and annotation.get('area', 1) > 0):
+        yield 'zero', f'{has_box}, without an area: boxes are [x, y, width, height] in pixels'
+    elif not (x < width and y < height and x + w > 0 and y + h > 0):
+        yield 'outside', f'{has_box}, outside of its {width}x{height} pixels'
+    if x < -1 or y < -1 or x + w > width + 1 or y + h > height + 1:
+        yield 'beyond', f'{has_box}, which goes beyond its {width}x{height} pixels'
+    if with_mask and not mask:
         yield (
-            'zero',
-            (f'has the box {box}, without an area: boxes are [x, y, width, height] in pixels'),
+            'no mask',
+            (f'of {name} has no segmentation, but the pipeline loads masks (with_mask=True)'),
         )
-    elif x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        yield 'outside', f'has the box {box}, outside of its {width}x{height} pixels'
-    mask = annotation.get('segmentation')
-    if isinstance(mask, list):
-        for polygon in mask:
-            if len(polygon) < 6 or len(polygon) % 2:
-                yield (
-                    'polygon',
-                    (
-                        f'has a polygon of {len(polygon)} numbers, but one has x and y of 3 '
-                        'corners or more'
-                    ),
-                )
     elif isinstance(mask, dict) and list(mask.get('size', ())) != [height, width]:
-        yield (
-            'mask',
-            (
-                f'has a mask of size {mask.get("size")}, but its image has [height, width] '
-                f'{[height, width]}'
-            ),
-        )
+        size = mask.get('size')
+        yield 'mask', f'of {name} has a mask of size {size}, but its image has {[height, width]}'
+    for polygon in mask if isinstance(mask, list) else ():
+        if len(polygon) < 6 or len(polygon) % 2:
+            numbers = len(polygon)
+            yield 'polygon', f'of {name} has a polygon of {numbers} numbers, but 3 corners have 6'
 
 
-def _goes_beyond(box, image):
-    if len(box) != 4:
-        return False
-    x, y, w, h = box
-    return x < -1 or y < -1 or x + w > image['width'] + 1 or y + h > image['height'] + 1
+def _is_box(box):
+    return len(box) == 4 and all(isinstance(value, int | float) for value in box)
 
 
 def _may_be_corners(box):
-    return len(box) == 4 and box[2] > box[0] and box[3] > box[1]
+    return _is_box(box) and box[2] > box[0] and box[3] > box[1]
 
 
 def check_instances(dataset, split: SplitCheck, sample: int | None) -> None:

@@ -31,7 +31,7 @@ def check_images(dataset, split: SplitCheck, sample: int | None) -> None:
         # There may be several labels for an image.
         labels = np.concatenate([np.atleast_1d(info['gt_label']) for info in infos])
         split.counts = np.bincount(labels.astype(int), minlength=len(split.classes))
-    folder = dataset.img_prefix
+    folder = getattr(dataset, 'img_prefix', None)
     if folder and hasattr(dataset, 'extensions') and not dataset.ann_file:
         used = {str(Path(info['img_path']).relative_to(folder)) for info in infos}
         for file in left_out(files_below(folder, getattr(dataset, 'backend_args', None)), used):

@@ -1,6 +1,7 @@
 """The check of images with label maps (MMSegmentation)."""
 
 import os
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -103,10 +104,10 @@ def check_label_maps(dataset, split: SplitCheck, sample: int | None) -> None:
 
     def read_pairs(number):
         chosen = (dataset.get_data_info(index) for index in islice(indices, number))
-        for found in in_threads(
-            lambda info: _read_pair(dataset, info, num_classes, split.faults), chosen
-        ):
+        read_one = partial(_read_pair, dataset, num_classes)
+        for found, faults in in_threads(read_one, chosen):
             pixels[...] += found
+            split.faults.add(faults)
 
     def suspicious():
         """Whether what was read looks as if the labels counted otherwise."""
@@ -124,9 +125,9 @@ def check_label_maps(dataset, split: SplitCheck, sample: int | None) -> None:
     _judge(dataset, split, raw, counts[IGNORED], complete=next(indices, None) is None)
 
 
-def _read_pair(dataset, info, num_classes, faults):
-    """Pixels of each label of a file, and of each class that it stands for: shape (2, 256)."""
-    nothing = np.zeros((2, 256), np.int64)
+def _read_pair(dataset, num_classes, info):
+    """Pixels of each label of a file, and of each class that it stands for, and what is wrong."""
+    nothing, faults = np.zeros((2, 256), np.int64), Faults()
     path = info['seg_map_path']
     try:
         image = read(dataset, info['img_path'])
@@ -134,10 +135,10 @@ def _read_pair(dataset, info, num_classes, faults):
         labels = read_label_map(read(dataset, path), path)
     except (OSError, ValueError) as error:
         faults.error('unreadable', str(error))
-        return nothing
+        return nothing, faults
     if labels.shape != rgb.size[::-1]:
         faults.error('sizes', str(sizes_differ(labels, path, rgb.size[::-1], info['img_path'])))
-        return nothing
+        return nothing, faults
     note = orientation(image)
     if note in (2, 3, 4) and not orientation(read(dataset, path)):
         faults.warning(
@@ -152,7 +153,7 @@ def _read_pair(dataset, info, num_classes, faults):
     if outside.size:
         number = num_classes + outside[0]
         faults.error('values', _outside(path, number, dataset.reduce_zero_label, num_classes, raw))
-    return np.stack([raw, counts])
+    return np.stack([raw, counts]), faults
 
 
 def _outside(path, number, reduce_zero_label, num_classes, raw):
@@ -188,7 +189,7 @@ def _judge(dataset, split, raw, ignored, complete):
                 f', but for {100 * ignored / total:.1f} % with 255, which stands for no class: in '
                 'masks of 0 and 255, save 255 as the number of the class'
             )
-        (split.faults.error if complete else split.faults.warning)('one class', text)
+        (split.faults.error if complete or ignored else split.faults.warning)('one class', text)
     elif dataset.reduce_zero_label and raw[0] and not split.counts[-1]:
         last = split.counts.size - 1
         (split.faults.error if complete else split.faults.warning)(

@@ -33,6 +33,15 @@ class Faults:
         """
         self._texts.setdefault((False, kind), []).append(text)
 
+    def add(self, others: 'Faults') -> None:
+        """Note what others have noted.
+
+        Args:
+            others (Faults): Of one file, say.
+        """
+        for key, texts in others._texts.items():
+            self._texts.setdefault(key, []).extend(texts)
+
     @property
     def errors(self) -> list[str]:
         """A line for each kind of error."""

@@ -116,7 +116,8 @@ def _has_label_maps(dataset):
 def _check_files(dataset, faults):
     if _has_label_maps(dataset):
         check_pairs(dataset, faults)
-    elif hasattr(dataset, 'COCOAPI'):
+    # Panoptic files have masks as images (seg).
+    elif hasattr(dataset, 'COCOAPI') and not dataset.data_prefix.get('seg'):
         coco = read_coco(dataset.ann_file, dataset.backend_args)
         with_mask = any(getattr(t, 'with_mask', False) for t in dataset.pipeline.transforms)
         check_annotations(dataset.ann_file, coco, dataset.metainfo['classes'], with_mask, faults)
