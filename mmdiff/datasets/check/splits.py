@@ -62,8 +62,7 @@ def check_between(splits: Sequence[SplitCheck], faults: Faults) -> None:
     """Compare splits with each other, and each with its classes.
 
     Args:
-        splits (Sequence[SplitCheck]): What was found in each, the training
-            split first, where there is one.
+        splits (Sequence[SplitCheck]): What was found in each.
         faults (Faults): Gets what is wrong.
     """
     check_same_classes({s.name: s.class_lists for s in splits}, faults)
@@ -75,15 +74,19 @@ def check_between(splits: Sequence[SplitCheck], faults: Faults) -> None:
                     'missing',
                     f'no {split.unit} of {_listed([split.class_name(c) for c in missing])}',
                 )
-    train = next((split for split in splits if split.name == 'train'), None)
-    for other in splits if train else ():
-        both = sorted(train.paths & other.paths)
-        if other is not train and both:
+    training = {path for split in splits if _of_training(split) for path in split.paths}
+    for other in splits:
+        both = sorted(training & other.paths)
+        if both and not _of_training(other):
             faults.warning(
                 f'both {other.name}',
                 f'{both[0]} is in train and in {other.name}'
                 + (f' (and {len(both) - 1} more)' if len(both) > 1 else ''),
             )
+
+
+def _of_training(split):
+    return split.name.split('.')[0] == 'train'
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:

@@ -96,7 +96,7 @@ def _check(model, classes, data_batch):
             labels, file = sample.gt_sem_seg.data, sample.get('seg_map_path')
         elif 'gt_label' in sample:
             labels, file = sample.gt_label, sample.get('img_path')
-        elif 'gt_instances' in sample:
+        elif 'labels' in sample.get('gt_instances', ()):
             labels, file = sample.gt_instances.labels, sample.get('img_path')
         else:
             continue
