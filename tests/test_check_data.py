@@ -56,7 +56,7 @@ def street_config(folder, **changes):
         type='BaseSegDataset',
         data_root=str(folder),
         metainfo=dict(classes=('ground', 'thing'), palette=[[0, 0, 0], [255, 0, 0]]),
-        pipeline=[dict(type='mmdiff.LoadImageFromFile'), dict(type='mmdiff.LoadAnnotations')],
+        pipeline=[dict(type='mmdiff.LoadImageFromFile'), dict(type='mmdiff.LoadLabelMap')],
     )
     loaders = {
         f'{split}_dataloader': dict(

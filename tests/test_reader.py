@@ -2,17 +2,19 @@
 
 import struct
 import zlib
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from mmengine.registry import TRANSFORMS, init_default_scope
+from mmengine.registry import TRANSFORMS, DefaultScope, init_default_scope
 from PIL import Image
 
+from mmdiff import registry
 from mmdiff.apis import read_image
 from mmdiff.datasets import is_image_file, list_images, read_label_map, read_rgb
 
 LOAD = dict(type='mmdiff.LoadImageFromFile')
-LOAD_LABELS = dict(type='mmdiff.LoadAnnotations')
+LOAD_LABELS = dict(type='mmdiff.LoadLabelMap')
 
 
 def gradient(height=20, width=30):
@@ -186,10 +188,18 @@ def test_label_maps_that_would_be_misread(array, suffix, message, tmp_path):
         load_pair(tmp_path / 'image.png', path)
 
 
+def test_an_inherited_config_has_the_packages_annotations():
+    """Inside mmdiff's scope a name without one may be mmdiff's, but boxes are MMDetection's."""
+    with ExitStack() as scopes:
+        for scope in ('mmdet', 'mmdiff'):
+            scopes.enter_context(DefaultScope.overwrite_default_scope(scope))
+        assert registry.TRANSFORMS.get('LoadAnnotations').__module__.startswith('mmdet.')
+
+
 def test_reduce_zero_label_stands_in_one_place(tmp_path):
     Image.fromarray(gradient()).save(tmp_path / 'a.png')
     transform = TRANSFORMS.build(dict(LOAD_LABELS, reduce_zero_label=True))
-    with pytest.raises(ValueError, match='True in LoadAnnotations, but False in the data set'):
+    with pytest.raises(ValueError, match='True in LoadLabelMap, but False in the data set'):
         transform(
             dict(
                 img_path='a', seg_map_path=str(tmp_path / 'a.png'), ori_shape=(20, 30),

@@ -156,9 +156,9 @@ def main():
                 store.write(indices, torch.stack(views, dim=1).cpu().numpy())
     if unreadable:
         raise SystemExit(
-            f'Cached all but {len(unreadable)} images, which could not be read; mend them, or take '
-            'them out of the data set and remove the cache, and run this again:\n'
-            + '\n'.join(unreadable)
+            f'Cached all but {len(unreadable)} images, which could not be read. Run this again if '
+            'they only could not be reached; otherwise mend them or take them out, and remove the '
+            'cache, which is of the files as they are:\n' + '\n'.join(unreadable)
         )
     print(f'Cached {", ".join(SPLITS)} in {args.out}')
 

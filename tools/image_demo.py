@@ -102,6 +102,10 @@ TASKS = {
 }
 
 
+# What reads labels in a pipeline.
+LABELS = ('LoadAnnotations', 'LoadLabelMap')
+
+
 def list_inputs(folder):
     # Not before: it needs what load_config has looked for.
     from mmdiff.datasets import list_images
@@ -149,7 +153,7 @@ def main():
     init_default_scope(scope)
     # As in a test, but that there are no labels.
     pipeline = Compose(
-        [t for t in cfg.test_dataloader.dataset.pipeline if not t.type.endswith('LoadAnnotations')]
+        [t for t in cfg.test_dataloader.dataset.pipeline if t.type.split('.')[-1] not in LABELS]
     )
     model = load_model(cfg, loader_name, checkpoint, state_dict, args.device)
     visualizer = make_visualizer(cfg, model)

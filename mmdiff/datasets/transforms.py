@@ -57,7 +57,7 @@ class LoadImageFromFile(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class LoadAnnotations(BaseTransform):
+class LoadLabelMap(BaseTransform):
     """Load a label map: MMSegmentation's ``LoadAnnotations``, by mmdiff's reader.
 
     It refuses what MMSegmentation would read as other labels (16 bits, JPEG,
@@ -99,7 +99,7 @@ class LoadAnnotations(BaseTransform):
             raise sizes_differ(labels, path, results['ori_shape'], results['img_path'])
         if self.reduce_zero_label not in (None, results['reduce_zero_label']):
             raise ValueError(
-                f'reduce_zero_label is {self.reduce_zero_label} in LoadAnnotations, but '
+                f'reduce_zero_label is {self.reduce_zero_label} in LoadLabelMap, but '
                 f'{results["reduce_zero_label"]} in the data set: set it in the data set alone'
             )
         results['gt_seg_map'] = class_numbers(

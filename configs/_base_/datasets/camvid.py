@@ -15,7 +15,7 @@ metainfo = dict(
 crop_size = (320, 320)
 train_pipeline = [
     dict(type='mmdiff.LoadImageFromFile'),
-    dict(type='mmdiff.LoadAnnotations'),
+    dict(type='mmdiff.LoadLabelMap'),
     dict(type='RandomResize', scale=(480, 360), ratio_range=(0.75, 2.0), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
@@ -24,7 +24,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type='mmdiff.LoadImageFromFile'),
-    dict(type='mmdiff.LoadAnnotations'),
+    dict(type='mmdiff.LoadLabelMap'),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(

@@ -12,7 +12,7 @@ metainfo = dict(
 # Training and testing alike; no flip, as digits have a side.
 pipeline = [
     dict(type='mmdiff.LoadImageFromFile'),
-    dict(type='mmdiff.LoadAnnotations', reduce_zero_label=True),
+    dict(type='mmdiff.LoadLabelMap', reduce_zero_label=True),
     dict(type='PackSegInputs'),
 ]
 dataset = dict(
