@@ -89,6 +89,23 @@ def test_batches(extractor, photo, tmp_path):
         torch.testing.assert_close(maps, joined, rtol=1e-4, atol=1e-4)
 
 
+def test_one_bad_file_among_many(extractor, photo, tmp_path):
+    for name in ('a', 'b', 'c', 'd'):
+        photo.save(tmp_path / f'{name}.png')
+    (tmp_path / 'b.png').write_bytes(b'hello')
+    (tmp_path / 'c.png').write_bytes((tmp_path / 'a.png').read_bytes()[:-99])
+    (tmp_path / '._a.png').write_bytes(b'left by macOS')
+    batches = extractor.iterate(tmp_path, batch_size=2, keep_going=True)
+    for name in ('a', 'd'):
+        names, maps = next(batches)
+        assert names == [str(tmp_path / f'{name}.png')]
+        assert len(maps[50, 12]) == 1
+    with pytest.raises(ValueError, match=r'2 of 4 images could not be read:\n.*b\.png.*\n.*c\.png'):
+        next(batches)
+    with pytest.raises(ValueError, match=r'^[^\n]*b\.png is not an image'):
+        list(extractor.iterate(tmp_path, batch_size=2))
+
+
 def test_progress_bar(extractor, photo, capsys):
     extractor([photo] * 3, batch_size=2, progress=True)
     assert '3/3' in capsys.readouterr().err
@@ -283,7 +300,7 @@ def test_broken_files_are_named(kind, suffix, extractor, tmp_path):
         (np.full((4, 4, 3), np.nan), ValueError, 'got nan'),
         (torch.zeros(4, 4, 3), ValueError, r'shape \(3, H, W\).*got \(4, 4, 3\)'),
         (torch.full((3, 4, 4), -0.5), ValueError, r'got -0.5'),
-        (Image.fromarray(np.full((4, 4), 300, np.int32)), ValueError, "mode 'I'"),
+        (Image.fromarray(np.full((4, 4), 300, np.int32)), ValueError, '32-bit integers'),
         (None, TypeError, 'got NoneType'),
         (5, TypeError, 'got int'),
     ],

@@ -181,7 +181,9 @@ def test_boxes_without_masks(tmp_path):
     content = json.loads((folder / 'annotations.json').read_text())
     del content['annotations'][2]['segmentation']
     (folder / 'annotations.json').write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r'has no segmentation for annotation 3, but the pipeline'):
+    with pytest.raises(
+        ValueError, match=r'annotation 3 of 001\.png has no segmentation, but the pipe'
+    ):
         dataset(folder)
     boxes = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', with_bbox=True)]
     assert len(dataset(folder, pipeline=boxes)) == 2

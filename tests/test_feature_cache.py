@@ -3,6 +3,7 @@
 import copy
 import csv
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,10 @@ from mmengine.config import Config, ConfigDict
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
+from PIL import Image
 
 from mmdiff.classification import FeatureStore, FeatureStoreError, use_feature_cache
+from mmdiff.classification.cached_maps import open_splits
 from mmdiff.classification.feature_cache import flatten, map_names, split_settings, unflatten
 from mmdiff.engine.cli import load_config
 from mmdiff.models import GuidedDiffusionBackbone
@@ -395,6 +398,60 @@ def test_command_lines(flipping_config, cache, tmp_path, run):
     grid = [(b, t) for b in ('b=9', 'b=10', 'b=12') for t in ('t=150', 't=300', 't=500')]
     assert [(row['block'], row['timestep']) for row in rows] == grid
     assert all(float(row['top-1']) <= float(row['top-5']) for row in rows)
+
+
+def run_tool(root, monkeypatch, *arguments):
+    """In this process, as a user runs it."""
+    monkeypatch.setattr('sys.argv', ['cache_features.py', *map(str, arguments)])
+    runpy.run_path(str(root / 'tools/cache_features.py'), run_name='__main__')
+
+
+@pytest.fixture
+def few_images(root, tmp_path):
+    """Two images of two classes in three splits, and a config for them."""
+    cfg = load_config(root / 'configs/linear_gd_digit-scenes.py')
+    shrink(cfg, tmp_path / 'images')
+    for split in ('training', 'validation', 'test'):
+        for name in ('cat', 'dog'):
+            folder = tmp_path / 'images' / split / name
+            folder.mkdir(parents=True)
+            for number in range(2):
+                noise = np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8)
+                Image.fromarray(noise).save(folder / f'{number}.png')
+    cfg.dump(tmp_path / 'few.py')
+    return tmp_path
+
+
+def test_images_that_cannot_be_read_are_named_at_the_end(root, few_images, monkeypatch):
+    arguments = (few_images / 'few.py', few_images / 'cache', '--pool=1', '--num-workers=0')
+    for name in ('training/cat/0', 'validation/dog/1'):
+        (few_images / f'images/{name}.png').write_bytes(b'hello')
+    with pytest.raises(SystemExit, match=r'(?s)but 2 images.*training/cat/0\.png.*ion/dog/1\.png'):
+        run_tool(root, monkeypatch, *arguments)
+    missing = {
+        split: FeatureStore(few_images / 'cache' / split).missing().tolist()
+        for split in ('train', 'val', 'test')
+    }
+    assert missing == {'train': [0], 'val': [3], 'test': []}
+    with pytest.raises(FeatureStoreError, match='lacks the features of 1 of 4 images'):
+        open_splits(few_images / 'cache', ('train', 'test'))
+
+
+def test_splits_of_other_classes_are_not_compared(root, few_images, monkeypatch):
+    arguments = (few_images / 'few.py', few_images / 'cache', '--pool=1', '--num-workers=0')
+    (few_images / 'images/test/dog').rename(few_images / 'images/test/Dog')
+    with pytest.raises(SystemExit, match=r'of train and test differ, .* only test has Dog'):
+        run_tool(root, monkeypatch, *arguments)
+    (few_images / 'images/test/Dog').rename(few_images / 'images/test/dog')
+    run_tool(root, monkeypatch, *arguments)
+    open_splits(few_images / 'cache', ('train', 'test'))
+    # Of caches from elsewhere.
+    manifest = few_images / 'cache/test/manifest.json'
+    manifest.write_text(manifest.read_text().replace('"dog"', '"Dog"'))
+    with pytest.raises(FeatureStoreError, match=r'cache/test differ, .* only .*test has Dog'):
+        open_splits(few_images / 'cache', ('train', 'test'))
+    with pytest.raises(FeatureStoreError, match=r'cache/test differ, .* only .*test has Dog'):
+        use_feature_cache(load_config(few_images / 'few.py'), few_images / 'cache')
 
 
 @pytest.mark.parametrize(

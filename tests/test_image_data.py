@@ -206,11 +206,24 @@ def test_class_folders_and_lists(kind, folders):
     names.write_text('a/1.jpg 0\nb/2.jpg 1\n')
     assert len(build(kind, ann_file='list.txt', **kwargs)) == 2
 
+    # As other programs write them.
+    (folders / 'train/a/my cat.jpg').write_bytes((folders / 'train/a/1.jpg').read_bytes())
+    for text in (
+        '\ufeffa/1.jpg 0\nb/2.jpg 1\n', 'a/1.jpg 0\r\nb/2.jpg 1', '\na/1.jpg 0\n  \nb/2.jpg 1 \n\n',
+        'a/1.jpg\t0\nb/2.jpg\t1\n', 'a/my cat.jpg 0\nb/2.jpg 1\n',
+    ):  # fmt: skip
+        names.write_bytes(text.encode())
+        data = build(kind, ann_file='list.txt', **kwargs)
+        assert data.get_gt_labels().tolist() == [0, 1]
+        assert data.get_data_info(1)['img_path'] == str(folders / 'train/b/2.jpg')
+    names.write_bytes('a/é.jpg 0\n'.encode('latin-1'))
+    with pytest.raises(ValueError, match=r'list\.txt is not text in UTF-8'):
+        build(kind, ann_file='list.txt', **kwargs)
+
     for text, message in (
         ('a/1.jpg 0\na/9.jpg 0\nb/7.jpg 1\n', '2 of 3 images are not there, such as .*a/9.jpg'),
         ('a/1.jpg 0\nc/1.jpg 1\n', '1 of 2 images are not there, such as .*c/1.jpg'),
         ('a/1.jpg 0\nb/1.jpg\n', "line 2: needs a path and a label, got 'b/1.jpg'"),
-        ('a/1.jpg 0\n\n', "line 2: needs a path and a label, got ''"),
         ('a/1.jpg -1\n', "line 1: needs a path and a label, got 'a/1.jpg -1'"),
         ('', 'list.txt has no images'),
     ):

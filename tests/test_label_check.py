@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.structures import PixelData
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData, PixelData
 from mmpretrain.structures import DataSample
 from mmseg.models.decode_heads import FCNHead, STDCHead
 from mmseg.structures import SegDataSample
@@ -21,7 +22,7 @@ def head(num_classes, **kwargs):
 
 def run_of(dataset=(), **heads):
     loaders = {f'{stage}_dataloader': SimpleNamespace(dataset=dataset) for stage in STAGES}
-    return SimpleNamespace(model=SimpleNamespace(**heads), **loaders)
+    return SimpleNamespace(model=SimpleNamespace(**heads), val_loop=True, **loaders)
 
 
 @pytest.fixture(params=STAGES)
@@ -63,6 +64,18 @@ def test_labels(check):
     check(classifier, batch_of_classes(0, 2))
     with pytest.raises(ValueError, match=r'1\.jpg has label 3, .*=3 in its head, for .* 0 to 2$'):
         check(classifier, batch_of_classes(0, 3))
+
+
+def test_instances(check):
+    sample = DetDataSample(metainfo=dict(img_path='1.jpg'))
+    sample.gt_instances = InstanceData(labels=torch.tensor([0, 3]))
+    batch = dict(data_samples=[sample])
+    check(run_of(roi_head=SimpleNamespace(bbox_head=head(4))), batch)
+    with pytest.raises(ValueError, match=r'1\.jpg has label 3, .*=3 in its roi_head.bbox_head'):
+        check(run_of(roi_head=SimpleNamespace(bbox_head=head(3))), batch)
+    # Instances of no class.
+    sample.gt_instances = InstanceData(bboxes=torch.zeros(2, 4))
+    check(run_of(roi_head=SimpleNamespace(bbox_head=head(3))), batch)
 
 
 def test_heads(check):

@@ -71,7 +71,14 @@ def test_label_maps(recipe, tmp_path, run):
     assert len(list((tmp_path / 'shown/vis_data/vis_image').glob('*.png'))) == 3
 
     demo = ('python', 'tools/image_demo.py', data / 'img_dir/val')
-    run(*demo, config, checkpoint, '--out-dir', tmp_path / 'demo')
+    # One bad file among many, and what macOS leaves behind.
+    for name in ('1b.jpg', '._0.jpg'):
+        (data / 'img_dir/val' / name).write_bytes(b'hello')
+    printed = run(*demo, config, checkpoint, '--out-dir', tmp_path / 'demo', fails=True)
+    assert 'Drew 3 pictures' in printed
+    assert re.search(r'1 of 4 images could not be read:\n.*val/1b\.jpg is not an image', printed)
+    assert 'Traceback' not in printed
+    (data / 'img_dir/val/1b.jpg').unlink()
     for number in range(3):
         assert (tmp_path / f'demo/vis/{number}.jpg').is_file()
         labels = np.asarray(Image.open(tmp_path / f'demo/preds/{number}.png'))

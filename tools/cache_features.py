@@ -3,7 +3,7 @@
 For each split of a classifier's config (and, where the pipeline flips, for each image and its
 mirror image) the maps of all blocks and timesteps are written to OUT/{train,val,test}. Then
 `tools/train.py CONFIG --feature-cache OUT` trains on them. Safe to kill and to run again: it goes
-on where it was.
+on where it was. Images that cannot be read are left out and named at the end, with exit status 1.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from mmengine.dataset import default_collate
 from mmengine.device import get_device
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import load_checkpoint, set_random_seed
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mmdiff.engine.cli import add_cfg_options, check_data, load_config
@@ -78,6 +78,12 @@ def main():
         weights_digest,
     )
     from mmdiff.classification.feature_store import FeatureStore
+    from mmdiff.classification.readable_images import (
+        ReadableImages,
+        collate_readable,
+        first_readable,
+    )
+    from mmdiff.datasets.check import Faults, check_same_classes, class_lists
 
     if not torch.cuda.is_available():
         keep_freed_memory()
@@ -97,13 +103,19 @@ def main():
         features = (features,) if torch.is_tensor(features[0]) else features
         return pool_maps(features, args.pool) if args.pool is not None else features
 
+    datasets = {split: DATASETS.build(dataset) for split, (_, dataset, _) in splits.items()}
+    between = Faults()
+    check_same_classes({split: class_lists(data) for split, data in datasets.items()}, between)
+    if between.errors:
+        raise SystemExit('\n'.join(between.errors))
     # All stores before the first feature, so that one that does not fit is refused at once.
     stores, made_with = {}, {}
-    for split, (settings, dataset_cfg, flip_prob) in splits.items():
-        dataset = DATASETS.build(dataset_cfg)
-        _, features = features_of(default_collate([dataset[0]]))
+    for split, (settings, _, flip_prob) in splits.items():
+        dataset = datasets[split]
+        _, features = features_of(default_collate([first_readable(dataset)]))
         settings = {
             **settings,
+            'classes': class_lists(dataset),
             'maps': map_names(model.backbone, features),
             'images': images_digest(dataset),
             'weights': weights,
@@ -123,25 +135,32 @@ def main():
             dtype=args.dtype,
         )
         stores[split] = store, dataset, flip_prob
+    unreadable = {}
     for split, (store, dataset, flip_prob) in stores.items():
         missing = store.missing()
         loader = DataLoader(
-            Subset(dataset, missing),
+            ReadableImages(dataset, missing),
             args.batch_size,
             num_workers=args.num_workers,
-            collate_fn=default_collate,
+            collate_fn=collate_readable,
         )
-        written = 0
         with tqdm(total=len(store), initial=len(store) - len(missing), desc=split) as bar:
-            for samples in loader:
+            for indices, samples, errors in loader:
+                unreadable |= dict.fromkeys(errors)
+                bar.update(len(indices) + len(errors))
+                if not indices:
+                    continue
                 images, features = features_of(samples)
                 views = [flatten(features)]
                 if flip_prob:
                     views.append(flatten(maps_of(images.flip(-1))))
-                indices = missing[written : written + len(images)]
                 store.write(indices, torch.stack(views, dim=1).cpu().numpy())
-                written += len(images)
-                bar.update(len(images))
+    if unreadable:
+        raise SystemExit(
+            f'Cached all but {len(unreadable)} images, which could not be read. Run this again if '
+            'they only could not be reached; otherwise mend them or take them out, and remove the '
+            'cache, which is of the files as they are:\n' + '\n'.join(unreadable)
+        )
     print(f'Cached {", ".join(SPLITS)} in {args.out}')
 
 

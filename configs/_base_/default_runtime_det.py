@@ -7,4 +7,5 @@ visualizer = dict(type='DetLocalVisualizer')
 default_hooks = dict(
     checkpoint=dict(interval=5000, save_best='coco/segm_mAP'),
     visualization=dict(type='DetVisualizationHook'),
+    label_check=dict(type='mmdiff.LabelCheckHook'),
 )

@@ -139,6 +139,7 @@ class FeatureExtractor:
         images: AnyImage | Sequence[AnyImage],
         batch_size: int = 8,
         progress: bool = False,
+        keep_going: bool = False,
     ) -> Iterator[tuple[list[str], dict[tuple[int, int], Tensor]]]:
         """Features of images, a batch at a time, for more than fit into memory.
 
@@ -146,30 +147,56 @@ class FeatureExtractor:
             images: As for a call.
             batch_size (int): Images at a time. Defaults to 8.
             progress (bool): Show a progress bar on stderr. Defaults to False.
+            keep_going (bool): Leave out images that cannot be read, and name
+                them in an error at the end. Defaults to False: the first one
+                is an error at once.
 
         Yields:
             tuple: Names of the images (paths, or ``'image 0'`` and so on), and
             their features as of a call.
 
         Raises:
-            As a call.
+            As a call; with ``keep_going`` ValueError at the end, for all
+            images that could not be read.
         """
         if not (is_int(batch_size) and batch_size >= 1):
             raise ValueError(f'batch_size must be a positive int, got {batch_size!r}')
         named = list(single_images(images))
-        remaining = iter(named)
+        remaining, errors = iter(named), []
         with tqdm(total=len(named), unit='image', disable=not progress) as bar:
-            while batch := list(islice(remaining, batch_size)):
-                names = [name for name, _ in batch]
-                yield names, self._features([self._prepare(*item) for item in batch], names)
-                bar.update(len(batch))
+            while several := list(islice(remaining, batch_size)):
+                batch = self._readable(several, errors if keep_going else None)
+                if batch:
+                    names, tensors = zip(*batch, strict=True)
+                    yield list(names), self._features(tensors, names)
+                bar.update(len(several))
+        if errors:
+            raise ValueError(
+                f'{len(errors)} of {len(named)} images could not be read:\n' + '\n'.join(errors)
+            )
+
+    def _readable(
+        self, images: list[tuple[str, AnyImage]], errors: list[str] | None
+    ) -> list[tuple[str, Tensor]]:
+        """Images as the backbone takes them, with their names."""
+        batch = []
+        for name, image in images:
+            try:
+                batch.append((name, self._prepare(name, image)))
+            except (OSError, ValueError) as error:
+                if errors is None:
+                    raise
+                errors.append(str(error))
+        return batch
 
     def _prepare(self, name: str, image: AnyImage) -> Tensor:
         rgb = read_image(image, name)
         return to_tensor(rgb if self.size == 'original' else centre_square(rgb, self.size))
 
     @torch.no_grad()
-    def _features(self, images: list[Tensor], names: list[str]) -> dict[tuple[int, int], Tensor]:
+    def _features(
+        self, images: Sequence[Tensor], names: Sequence[str]
+    ) -> dict[tuple[int, int], Tensor]:
         for image, name in zip(images, names, strict=True):
             if image.shape != images[0].shape:
                 raise _sizes_differ(names[0], name)

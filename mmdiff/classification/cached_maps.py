@@ -7,10 +7,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .feature_store import FeatureStore, check_same
+from .feature_store import FeatureStore, check_classes, check_same
 
 # What of the settings may differ between the splits of a cache.
-OF_A_SPLIT = ('images', 'pipeline')
+OF_A_SPLIT = ('images', 'pipeline', 'classes')
 IMAGES_AT_ONCE = 256
 
 
@@ -26,11 +26,12 @@ def open_splits(cache: str | Path, splits: Sequence[str]) -> list[FeatureStore]:
 
     Raises:
         FeatureStoreError: If one is missing or incomplete, or they were made
-            with different settings.
+            with different settings or have different classes.
     """
     stores = [FeatureStore(Path(cache) / split) for split in splits]
     for store in stores:
         store.check_complete()
+    check_classes(stores)
     first, *others = (
         {'shapes': s.shapes, **{k: v for k, v in s.settings.items() if k not in OF_A_SPLIT}}
         for s in stores

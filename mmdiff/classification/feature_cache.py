@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mmdiff.registry import DATASETS, MODELS
 
-from .feature_store import FeatureStore, FeatureStoreError, check_same
+from .feature_store import FeatureStore, FeatureStoreError, check_classes, check_same
 
 SPLITS = ('train', 'val', 'test')
 # What gives the same result for the same image, whatever the random state.
@@ -25,7 +25,7 @@ DETERMINISTIC = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'Pac
 # What of a data preprocessor's config concerns labels, not images.
 LABELS = ('num_classes', 'to_onehot')
 # What of a store's settings is not in a config, and is checked where it matters.
-NOT_IN_CONFIG = ('weights', 'pool', 'maps')
+NOT_IN_CONFIG = ('weights', 'pool', 'maps', 'classes')
 # What of a backbone's config does not change its features in evaluation.
 NO_EFFECT = ('noise', 'frozen', 'with_cp', 'batch_timesteps', 'init_cfg')
 
@@ -278,11 +278,13 @@ def use_feature_cache(cfg: Config, folder: str | Path) -> None:
 
     Raises:
         ValueError: If the config's features are not the same at every epoch.
-        FeatureStoreError: If the splits were made with different weights.
+        FeatureStoreError: If the splits were made with different weights, or
+            have different classes.
     """
-    weights = {split: FeatureStore(Path(folder) / split).settings['weights'] for split in SPLITS}
-    if len(set(weights.values())) > 1:
+    stores = [FeatureStore(Path(folder) / split) for split in SPLITS]
+    if len({store.settings['weights'] for store in stores}) > 1:
         raise FeatureStoreError(f'the splits of {folder} were made with different weights')
+    check_classes(stores)
     for split in SPLITS:
         settings, dataset, flip_prob = split_settings(cfg, split)
         loader = cfg[f'{split}_dataloader']

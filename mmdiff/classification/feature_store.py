@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmdiff.datasets.check import Faults, check_same_classes
+
 VERSION = 2
 
 
@@ -214,6 +216,22 @@ def check_same(where: str | Path, found: dict, asked: dict) -> None:
     ]
     if differences:
         raise FeatureStoreError(f'{where} was made with other settings: {"; ".join(differences)}')
+
+
+def check_classes(stores: Sequence[FeatureStore]) -> None:
+    """Refuse splits whose labels are numbers of different classes.
+
+    Args:
+        stores (Sequence[FeatureStore]): Stores of splits of a data set, each
+            with its ``classes`` in the settings, where they are known.
+
+    Raises:
+        FeatureStoreError: If they differ.
+    """
+    faults = Faults()
+    check_same_classes({str(s.folder): s.settings.get('classes', {}) for s in stores}, faults)
+    if faults.errors:
+        raise FeatureStoreError(faults.errors[0])
 
 
 def _size(rows, manifest):

@@ -1,10 +1,13 @@
 """COCO-format data, with errors for annotations that would train to nothing."""
 
 import json
+import logging
 
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
+from mmengine.logging import print_log
 
+from mmdiff.datasets.check import Faults, check_annotations
 from mmdiff.registry import DATASETS
 
 
@@ -19,8 +22,10 @@ class CocoInstances(CocoDataset):
     Raises:
         ValueError: If the annotation file is not in COCO's format, has no
             images, lacks one of the classes of ``metainfo`` or has them in
-            another order, lacks masks that the pipeline loads, or if
-            ``filter_cfg`` leaves no image.
+            another order, lacks masks that the pipeline loads, has ids twice
+            or annotations of no image, has boxes or masks that MMDetection
+            would leave out (in more than 1 % of its annotations; otherwise a
+            warning), or if ``filter_cfg`` leaves no image.
     """
 
     def filter_data(self) -> list[dict]:
@@ -55,7 +60,6 @@ class CocoInstances(CocoDataset):
         """
         try:
             coco = COCO(path)
-            names = [category['name'] for category in coco.cats.values()]
         except json.JSONDecodeError as error:
             raise ValueError(f'{self.ann_file} is not JSON: {error}') from error
         except KeyError as error:
@@ -64,28 +68,11 @@ class CocoInstances(CocoDataset):
             ) from error
         except AssertionError as error:
             raise ValueError(f'{self.ann_file} is not in COCO format: {error}') from error
-        for key in ('images', 'annotations', 'categories'):
-            if not isinstance(coco.dataset.get(key), list):
-                raise ValueError(f'{self.ann_file} is not in COCO format: it has no list {key!r}')
-        if not coco.imgs:
-            raise ValueError(f'{self.ann_file} has no images')
-        classes = list(self.metainfo['classes'])
-        missing = [name for name in classes if name not in names]
-        if missing:
-            raise ValueError(
-                f'{self.ann_file} lacks the classes {missing} of metainfo; it has {names}'
-            )
-        in_file = [name for name in names if name in classes]
-        if in_file != classes:
-            raise ValueError(
-                f'the classes of metainfo must be in the order of {self.ann_file}, {in_file}, got '
-                f'{classes}'
-            )
-        if any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms):
-            for annotation in coco.anns.values():
-                if not annotation.get('segmentation'):
-                    raise ValueError(
-                        f'{self.ann_file} has no segmentation for annotation {annotation["id"]}, '
-                        'but the pipeline loads masks (with_mask=True)'
-                    )
+        with_mask = any(getattr(t, 'with_mask', False) for t in self.pipeline.transforms)
+        faults = Faults()
+        check_annotations(self.ann_file, coco.dataset, self.metainfo['classes'], with_mask, faults)
+        for line in faults.warnings:
+            print_log(line, 'current', logging.WARNING)
+        if faults.errors:
+            raise ValueError('\n'.join(faults.errors))
         return coco

@@ -14,6 +14,7 @@ from mmengine.utils import import_modules_from_strings
 from torch import Tensor, nn
 
 from mmdiff import stack
+from mmdiff.datasets.check import check_names
 from mmdiff.diffusion import CheckpointError, read_checkpoint
 from mmdiff.engine.distributed import init_cpu_distributed
 from mmdiff.engine.unread_settings import check_config, check_options
@@ -212,14 +213,15 @@ def go_on(cfg: Config) -> None:
 
 
 def check_data(cfg: Config, *splits: str) -> None:
-    """Make sure that the folders of data sets are there, before anything is built.
+    """Make sure that folders and files of data sets are there, before anything is built.
 
     Args:
         cfg (Config): The run's config.
         *splits (str): Which data sets, e.g. ``'train'``.
 
     Raises:
-        SystemExit: If a folder is missing.
+        SystemExit: If a folder is missing, or an image or label map by its
+            name.
     """
     for split in splits:
         dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})
@@ -235,6 +237,9 @@ def check_data(cfg: Config, *splits: str) -> None:
                     f'or name its place: --cfg-options {" ".join(options)} (likewise for the '
                     'other splits)'
                 )
+    errors = check_names(cfg, splits)
+    if errors:
+        raise SystemExit('\n'.join(errors))
 
 
 def _data_roots(dataset: dict, key: str, scope: str) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import argparse
 import random
 from pathlib import Path
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.tif', '.webp')
+from mmdiff.datasets import is_image_file
 
 
 def parse_args():
@@ -65,7 +65,7 @@ def find_images(folder, classes):
     if missing:
         raise SystemExit(f'--classes names {", ".join(missing)}, which {folder} does not have')
     images = {
-        name: sorted(p.name for p in (folder / name).iterdir() if p.suffix.lower() in SUFFIXES)
+        name: sorted(p.name for p in (folder / name).iterdir() if is_image_file(p.name))
         for name in (sorted(set(classes)) if classes else present)
     }
     empty = [name for name, found in images.items() if not found]

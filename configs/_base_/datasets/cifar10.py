@@ -2,12 +2,11 @@
 # lists (docs/natural_images.md makes them).
 dataset = dict(type='mmdiff.CustomDataset', data_root='data/cifar10', data_prefix='images')
 test_pipeline = [
-    # Pillow refuses a truncated file, which OpenCV fills up in silence.
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='mmdiff.LoadImageFromFile'),
     dict(type='PackInputs'),
 ]
 train_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='mmdiff.LoadImageFromFile'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]

@@ -3,8 +3,7 @@ dataset_type = 'mmdiff.CustomDataset'
 data_root = 'data/digit_scenes/classification'
 # Training and testing alike; no flip, as digits have a side.
 pipeline = [
-    # Pillow refuses a truncated file, which OpenCV fills up in silence.
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='mmdiff.LoadImageFromFile'),
     # The scenes have it; other images are seen as one.
     dict(type='Resize', scale=(64, 64)),
     dict(type='PackInputs'),

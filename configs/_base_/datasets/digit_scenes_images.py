@@ -1,8 +1,7 @@
 # Made by tools/dataset_converters/digit_scenes.py: the images alone, to train a diffusion model on.
 # No flip, as digits have a side.
 pipeline = [
-    # Pillow refuses a truncated file, which OpenCV fills up in silence.
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='mmdiff.LoadImageFromFile'),
     dict(type='PackInputs'),
 ]
 dataset = dict(

@@ -11,8 +11,8 @@ metainfo = dict(
 )  # fmt: skip
 # Training and testing alike; no flip, as digits have a side.
 pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='mmdiff.LoadLabelMap', reduce_zero_label=True),
     dict(type='PackSegInputs'),
 ]
 dataset = dict(

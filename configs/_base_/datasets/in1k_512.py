@@ -1,8 +1,7 @@
 # ImageNet-1k at 512x512: centre crop and flip.
 _base_ = './in1k.py'
 test_pipeline = [
-    # Pillow refuses a truncated file, which OpenCV fills up in silence.
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='mmdiff.LoadImageFromFile'),
     dict(type='ResizeEdge', scale=512, edge='short', backend='pillow', interpolation='bicubic'),
     dict(type='CenterCrop', crop_size=512),
     dict(type='PackInputs'),

@@ -1,8 +1,7 @@
 # ImageNet-50 at 224x224, for backbones that were trained at it.
 _base_ = './in50.py'
 test_pipeline = [
-    # Pillow refuses a truncated file, which OpenCV fills up in silence.
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='mmdiff.LoadImageFromFile'),
     dict(type='ResizeEdge', scale=256, edge='short', backend='pillow', interpolation='bicubic'),
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackInputs'),

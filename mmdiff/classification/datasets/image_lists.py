@@ -1,17 +1,36 @@
 """Data sets of class folders, or of a list of images and labels."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-from mmengine import list_from_file
+from mmengine import fileio
 from mmpretrain import datasets
+from mmpretrain.datasets.custom import find_folders, get_samples
 
+from mmdiff.datasets import SUFFIXES, is_hidden, read_list
 from mmdiff.registry import DATASETS
 
 from .checked import CheckedImages, check_split
 
 
 class CheckedLists(CheckedImages):
-    """What MMPretrain's ``CustomDataset`` and its subclasses are checked for."""
+    """What MMPretrain's ``CustomDataset`` and its subclasses are checked for.
+
+    Hidden files and folders of operating systems are no images and no classes.
+
+    Args:
+        args: Arguments of the subclass.
+        extensions (Sequence[str]): Suffixes of images in class folders, in
+            upper or lower case. Defaults to all that mmdiff reads.
+        kwargs: Arguments of the subclass.
+    """
+
+    def __init__(self, *args, extensions: Sequence[str] = SUFFIXES, **kwargs):
+        super().__init__(*args, extensions=extensions, **kwargs)
+
+    def is_valid_file(self, filename: str) -> bool:
+        """Whether a file of a class folder is an image."""
+        return super().is_valid_file(filename) and not is_hidden(filename)
 
     def load_data_list(self) -> list[dict]:
         """Find the images and their classes.
@@ -23,15 +42,10 @@ class CheckedLists(CheckedImages):
             ValueError: If a line of the list is not a path and a label, or a
                 class folder has no images; and as :class:`CheckedImages`.
         """
-        if self.ann_file and self.with_label:
-            for number, line in enumerate(list_from_file(self.ann_file), start=1):
-                path, _, label = line.strip().rpartition(' ')
-                if not path or not label.isdecimal():
-                    raise ValueError(
-                        f'{self.ann_file}, line {number}: needs a path and a label, got {line!r}'
-                    )
+        if self.ann_file:
+            return self._read_list()
         data_list = super().load_data_list()
-        if not self.ann_file and self.with_label:
+        if self.with_label:
             labels = {info['gt_label'] for info in data_list}
             empty = [name for name, label in self.folder_to_idx.items() if label not in labels]
             if empty:
@@ -40,6 +54,34 @@ class CheckedLists(CheckedImages):
                     'where that is meant, name the images in a list (ann_file)'
                 )
         return data_list
+
+    def _read_list(self):
+        data_list = []
+        for number, line in read_list(self.ann_file, fileio.get(self.ann_file)):
+            # A path may have spaces.
+            path, *label = line.rsplit(maxsplit=1) if self.with_label else [line]
+            if self.with_label and not (label and label[0].isdecimal()):
+                raise ValueError(
+                    f'{self.ann_file}, line {number}: needs a path and a label, got {line!r}'
+                )
+            info = {'img_path': fileio.join_path(self.img_prefix, path)}
+            data_list.append(info | {'gt_label': int(label[0])} if self.with_label else info)
+        return data_list
+
+    def _find_samples(self):
+        if not self.with_label:
+            return super()._find_samples()
+        folders = [name for name in find_folders(self.img_prefix)[0] if not is_hidden(name)]
+        self.folder_to_idx = {name: number for number, name in enumerate(folders)}
+        if self.CLASSES is None:
+            self._metainfo['classes'] = tuple(folders)
+        elif len(self.CLASSES) != len(folders):
+            raise ValueError(
+                f'{self.img_prefix} has {len(folders)} class folders, but there are '
+                f'{len(self.CLASSES)} classes'
+            )
+        samples, _ = get_samples(self.img_prefix, self.folder_to_idx, self.is_valid_file)
+        return samples
 
 
 @DATASETS.register_module()

@@ -1,38 +1,54 @@
-"""Labels that a model has no class for."""
+"""Labels that a model would learn or score wrong: before a run a sample, then all that is read."""
+
+import logging
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from mmdiff.datasets.check import check_datasets
 from mmdiff.registry import HOOKS
 
 
 @HOOKS.register_module()
 class LabelCheckHook(Hook):
-    """Stop a segmentor's or classifier's run at labels that are none of its classes.
+    """Stop a run at data that a model would learn or score wrong.
 
-    PyTorch stops in training with an index that is out of bounds, on a GPU
-    somewhere later, and MMSegmentation leaves such pixels out of a score.
+    Before training or a test, :func:`mmdiff.datasets.check.check_datasets`
+    looks at a sample of the files of each split, so that a bad label of the
+    validation data is not found after training. Then each batch is checked
+    for labels that are none of the model's classes: PyTorch stops in training
+    with an index that is out of bounds, on a GPU somewhere later, and
+    MMSegmentation leaves such pixels out of a score.
     """
 
     def __init__(self):
         self._classes = {}
 
     def before_train(self, runner) -> None:
-        """Note the classes of the training data.
+        """Check a sample of the training and validation data.
 
         Args:
-            runner (Runner): Has the data set.
+            runner (Runner): Has the data sets.
+
+        Raises:
+            ValueError: If something is wrong. The message names the files.
         """
-        self._classes['train'] = _classes(runner.train_dataloader.dataset)
+        datasets = {'train': runner.train_dataloader.dataset}
+        if runner.val_loop is not None:
+            datasets['val'] = runner.val_dataloader.dataset
+        self._classes['train'] = _classes(datasets['train'])
+        _check_samples(runner, datasets)
 
     def before_val(self, runner) -> None:
-        """As :meth:`before_train`, of the validation data."""
+        """Note the classes of the validation data."""
         self._classes['val'] = _classes(runner.val_dataloader.dataset)
 
     def before_test(self, runner) -> None:
         """As :meth:`before_train`, of the test data."""
-        self._classes['test'] = _classes(runner.test_dataloader.dataset)
+        dataset = runner.test_dataloader.dataset
+        self._classes['test'] = _classes(dataset)
+        _check_samples(runner, {'test': dataset})
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Check a batch of the training data.
@@ -58,6 +74,17 @@ class LabelCheckHook(Hook):
         _check(runner.model, self._classes['test'], data_batch)
 
 
+def _check_samples(runner, datasets):
+    report = check_datasets(datasets)
+    for line in report.warnings:
+        runner.logger.log(logging.WARNING, line)
+    if report.errors:
+        raise ValueError(
+            'the data cannot be used (tools/check_data.py checks all of it):\n'
+            + '\n'.join(report.errors)
+        )
+
+
 def _classes(dataset):
     return getattr(dataset, 'metainfo', {}).get('classes')
 
@@ -69,6 +96,8 @@ def _check(model, classes, data_batch):
             labels, file = sample.gt_sem_seg.data, sample.get('seg_map_path')
         elif 'gt_label' in sample:
             labels, file = sample.gt_label, sample.get('img_path')
+        elif 'labels' in sample.get('gt_instances', ()):
+            labels, file = sample.gt_instances.labels, sample.get('img_path')
         else:
             continue
         for name, head in _heads(model):
@@ -95,8 +124,10 @@ def _heads(model):
     """The model's heads for the classes of the data set, with their names."""
     if is_model_wrapper(model):
         model = model.module
-    for name in ('decode_head', 'auxiliary_head', 'head'):
-        heads = getattr(model, name, None)
+    for name in ('decode_head', 'auxiliary_head', 'head', 'bbox_head', 'roi_head.bbox_head'):
+        heads = model
+        for part in name.split('.'):
+            heads = getattr(heads, part, None)
         for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
             # One with a loss of its own may learn something else, such as edges.
             own_loss = name == 'auxiliary_head' and 'loss_by_feat' in vars(type(head))
