@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from mmdiff.datasets.label_maps import class_numbers, sizes_differ
-from mmdiff.datasets.lists import list_faults
 from mmdiff.datasets.reader import orientation, read_label_map, read_rgb
 
 from .files import AT_ONCE, files_below, in_threads, indices_of, left_out, read
+from .lists import check_list
 from .report import Faults, SplitCheck
 
 IGNORED = 255
@@ -55,7 +55,7 @@ def _named(dataset, found):
 
 
 def _listed(dataset, found, faults):
-    list_faults(dataset.ann_file, faults, dataset.img_suffix)
+    check_list(dataset.ann_file, dataset.img_suffix, faults)
     folder = dataset.data_prefix['img_path']
     listed = {os.path.relpath(info['img_path'], folder) for info in dataset.load_data_list()}
     for file in sorted(listed - set(found)):
