@@ -7,18 +7,18 @@ _base_ = [
 ]
 crop_size = (160, 160)
 train_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
-    dict(type='mmdiff.LoadLabelMap'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
+    dict(type='LoadAnnotations', _scope_='mmdiff'),
     dict(type='RandomResize', scale=(240, 180), ratio_range=(0.9, 1.5), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     dict(type='Resize', scale=(240, 180), keep_ratio=True),
     # After Resize: predictions are compared at the size of the labels.
-    dict(type='mmdiff.LoadLabelMap'),
+    dict(type='LoadAnnotations', _scope_='mmdiff'),
     dict(type='PackSegInputs'),
 ]
 # As on digit scenes: the packages' std of 0.01 is slow from scratch.

@@ -24,6 +24,9 @@ class PluginRegistry(Registry):
     def get(self, key: str) -> type | None:
         """Get a class by its name: mmdiff's, then the run's package's, then MMEngine's.
 
+        A class of mmdiff's with an attribute ``package`` takes the place of
+        that package's class of the same name, and of no other's.
+
         Args:
             key (str): The name, with a scope (``'mmdiff.FeatureAdapter'``) or
                 without.
@@ -35,8 +38,10 @@ class PluginRegistry(Registry):
             RuntimeError: As MMEngine's, where there is none.
         """
         self.import_from_location()
-        if key not in self.module_dict and _current_scope() == 'mmdiff':
-            scope = _scope_of_the_run()
+        scope = _scope_of_the_run()
+        own = self.module_dict.get(key)
+        is_own = own is not None and getattr(own, 'package', scope) == scope
+        if not is_own and _current_scope() == 'mmdiff':
             # A run may have a scope that is no package.
             if scope not in self.parent.children and find_spec(scope):
                 import_module(f'{scope}.registry')

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+# First, as MMPretrain does not import beside transformers 5 without it.
+import mmdiff  # noqa: F401
+
 ROOT = Path(__file__).parent.parent
 # Where there is no GPU, Triton's kernels run in its interpreter. It looks when it is imported.
 if not torch.cuda.is_available():

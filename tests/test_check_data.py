@@ -56,7 +56,10 @@ def street_config(folder, **changes):
         type='BaseSegDataset',
         data_root=str(folder),
         metainfo=dict(classes=('ground', 'thing'), palette=[[0, 0, 0], [255, 0, 0]]),
-        pipeline=[dict(type='mmdiff.LoadImageFromFile'), dict(type='mmdiff.LoadLabelMap')],
+        pipeline=[
+            dict(type='LoadImageFromFile', _scope_='mmdiff'),
+            dict(type='LoadAnnotations', _scope_='mmdiff'),
+        ],
     )
     loaders = {
         f'{split}_dataloader': dict(
@@ -465,7 +468,7 @@ def pets(tmp_path):
 
 
 def pets_config(folder, **changes):
-    pipeline = [dict(type='mmdiff.LoadImageFromFile'), dict(type='PackInputs')]
+    pipeline = [dict(type='LoadImageFromFile', _scope_='mmdiff'), dict(type='PackInputs')]
     dataset = dict(type='mmdiff.CustomDataset', data_root=str(folder), pipeline=pipeline)
     loaders = {
         f'{split}_dataloader': dict(dataset=dataset | dict(data_prefix=split) | changes)

@@ -111,6 +111,8 @@ def test_segmentor_builds_and_its_parts_fit(cfg):
     assert [tuple(level.shape[-2:]) for level in levels] == [
         tuple(side // stride for side in crop.shape[-2:]) for stride in cfg.model.neck.out_strides
     ]
+    # Where mmseg.apis looks.
+    assert cfg.test_pipeline == cfg.test_dataloader.dataset.pipeline
     check_classes(cfg.train_dataloader.dataset, cfg.model.decode_head.num_classes)
     check_input(cfg)
     check_schedule(cfg)

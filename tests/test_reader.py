@@ -13,8 +13,8 @@ from mmdiff import registry
 from mmdiff.apis import read_image
 from mmdiff.datasets import is_image_file, list_images, read_label_map, read_rgb
 
-LOAD = dict(type='mmdiff.LoadImageFromFile')
-LOAD_LABELS = dict(type='mmdiff.LoadLabelMap')
+LOAD = dict(type='LoadImageFromFile', _scope_='mmdiff')
+LOAD_LABELS = dict(type='LoadAnnotations', _scope_='mmdiff')
 
 
 def gradient(height=20, width=30):
@@ -199,7 +199,7 @@ def test_an_inherited_config_has_the_packages_annotations():
 def test_reduce_zero_label_stands_in_one_place(tmp_path):
     Image.fromarray(gradient()).save(tmp_path / 'a.png')
     transform = TRANSFORMS.build(dict(LOAD_LABELS, reduce_zero_label=True))
-    with pytest.raises(ValueError, match='True in LoadLabelMap, but False in the data set'):
+    with pytest.raises(ValueError, match='True in LoadAnnotations, but False in the data set'):
         transform(
             dict(
                 img_path='a', seg_map_path=str(tmp_path / 'a.png'), ori_shape=(20, 30),

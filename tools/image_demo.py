@@ -102,10 +102,6 @@ TASKS = {
 }
 
 
-# What reads labels in a pipeline.
-LABELS = ('LoadAnnotations', 'LoadLabelMap')
-
-
 def list_inputs(folder):
     # Not before: it needs what load_config has looked for.
     from mmdiff.datasets import list_images
@@ -153,7 +149,7 @@ def main():
     init_default_scope(scope)
     # As in a test, but that there are no labels.
     pipeline = Compose(
-        [t for t in cfg.test_dataloader.dataset.pipeline if t.type.split('.')[-1] not in LABELS]
+        [t for t in cfg.test_dataloader.dataset.pipeline if t.type != 'LoadAnnotations']
     )
     model = load_model(cfg, loader_name, checkpoint, state_dict, args.device)
     visualizer = make_visualizer(cfg, model)

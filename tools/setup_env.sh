@@ -48,7 +48,11 @@ python -c "import sys; sys.exit(not (3, 10) <= sys.version_info < {'today': (4,)
     exit 1
 }
 
-pip_install() { python -m pip install --quiet --disable-pip-version-check "$@"; }
+constraints=()
+[ "$stack" = today ] || constraints=(-c "$root/requirements/constraints_originals.txt")
+pip_install() {
+    python -m pip install --quiet --disable-pip-version-check "${constraints[@]}" "$@"
+}
 
 refuse_others() {
     local found

@@ -1,4 +1,8 @@
-"""Loading transforms of OpenMMLab's pipelines, by mmdiff's reader."""
+"""Loading transforms of OpenMMLab's pipelines, by mmdiff's reader.
+
+They have the names of those whose place they take, as OpenMMLab's inference tools look for these:
+``dict(type='LoadImageFromFile', _scope_='mmdiff')``.
+"""
 
 import mmcv
 import numpy as np
@@ -57,7 +61,7 @@ class LoadImageFromFile(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class LoadLabelMap(BaseTransform):
+class LoadAnnotations(BaseTransform):
     """Load a label map: MMSegmentation's ``LoadAnnotations``, by mmdiff's reader.
 
     It refuses what MMSegmentation would read as other labels (16 bits, JPEG,
@@ -74,6 +78,9 @@ class LoadLabelMap(BaseTransform):
         backend_args (dict, optional): Of MMEngine's file backend. Defaults to
             None: by the path.
     """
+
+    # MMDetection has another of this name.
+    package = 'mmseg'
 
     def __init__(self, reduce_zero_label: bool | None = None, backend_args: dict | None = None):
         self.reduce_zero_label = reduce_zero_label
@@ -99,7 +106,7 @@ class LoadLabelMap(BaseTransform):
             raise sizes_differ(labels, path, results['ori_shape'], results['img_path'])
         if self.reduce_zero_label not in (None, results['reduce_zero_label']):
             raise ValueError(
-                f'reduce_zero_label is {self.reduce_zero_label} in LoadLabelMap, but '
+                f'reduce_zero_label is {self.reduce_zero_label} in LoadAnnotations, but '
                 f'{results["reduce_zero_label"]} in the data set: set it in the data set alone'
             )
         results['gt_seg_map'] = class_numbers(

@@ -2,8 +2,8 @@ dataset_type = 'ADE20KDataset'
 data_root = 'data/ade/ADEChallengeData2016'
 crop_size = (512, 512)
 train_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
-    dict(type='mmdiff.LoadLabelMap', reduce_zero_label=True),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
+    dict(type='LoadAnnotations', _scope_='mmdiff', reduce_zero_label=True),
     dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
@@ -11,10 +11,10 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     dict(type='Resize', scale=(2048, 512), keep_ratio=True),
     # After Resize: predictions are compared at the size of the labels.
-    dict(type='mmdiff.LoadLabelMap', reduce_zero_label=True),
+    dict(type='LoadAnnotations', _scope_='mmdiff', reduce_zero_label=True),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(

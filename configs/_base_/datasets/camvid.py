@@ -14,8 +14,8 @@ metainfo = dict(
 )  # fmt: skip
 crop_size = (320, 320)
 train_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
-    dict(type='mmdiff.LoadLabelMap'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
+    dict(type='LoadAnnotations', _scope_='mmdiff'),
     dict(type='RandomResize', scale=(480, 360), ratio_range=(0.75, 2.0), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
@@ -23,8 +23,8 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
-    dict(type='mmdiff.LoadLabelMap'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
+    dict(type='LoadAnnotations', _scope_='mmdiff'),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(

@@ -2,11 +2,11 @@
 # lists (docs/natural_images.md makes them).
 dataset = dict(type='mmdiff.CustomDataset', data_root='data/cifar10', data_prefix='images')
 test_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     dict(type='PackInputs'),
 ]
 train_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]

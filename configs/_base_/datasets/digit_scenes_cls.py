@@ -3,7 +3,7 @@ dataset_type = 'mmdiff.CustomDataset'
 data_root = 'data/digit_scenes/classification'
 # Training and testing alike; no flip, as digits have a side.
 pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     # The scenes have it; other images are seen as one.
     dict(type='Resize', scale=(64, 64)),
     dict(type='PackInputs'),

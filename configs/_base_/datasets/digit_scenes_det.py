@@ -10,7 +10,7 @@ metainfo = dict(
 )  # fmt: skip
 # Training and testing alike; no flip, as digits have a side.
 pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     # At its own size; Mask R-CNN wants the scale factor that this notes.
     dict(type='Resize', scale_factor=1.0),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),

@@ -1,7 +1,7 @@
 # Made by tools/dataset_converters/digit_scenes.py: the images alone, to train a diffusion model on.
 # No flip, as digits have a side.
 pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     dict(type='PackInputs'),
 ]
 dataset = dict(

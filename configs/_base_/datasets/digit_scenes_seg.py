@@ -9,10 +9,10 @@ metainfo = dict(
         [23, 190, 207],
     ],
 )  # fmt: skip
-# Training and testing alike; no flip, as digits have a side.
-pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
-    dict(type='mmdiff.LoadLabelMap', reduce_zero_label=True),
+# Training and testing alike; no flip, as digits have a side. mmseg.apis looks for the name.
+test_pipeline = [
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
+    dict(type='LoadAnnotations', _scope_='mmdiff', reduce_zero_label=True),
     dict(type='PackSegInputs'),
 ]
 dataset = dict(
@@ -20,7 +20,7 @@ dataset = dict(
     data_root=data_root,
     metainfo=metainfo,
     reduce_zero_label=True,
-    pipeline=pipeline,
+    pipeline=test_pipeline,
 )
 train_dataloader = dict(
     batch_size=8,

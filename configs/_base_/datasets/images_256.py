@@ -1,7 +1,7 @@
 # Images at 256x256: centre crop and flip, no random crop (paper, section 4). The pages that inherit
 # this say which.
 test_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     dict(type='ResizeEdge', scale=256, edge='short', backend='pillow', interpolation='bicubic'),
     dict(type='CenterCrop', crop_size=256),
     dict(type='PackInputs'),

@@ -1,7 +1,7 @@
 # ImageNet-1k at 512x512: centre crop and flip.
 _base_ = './in1k.py'
 test_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     dict(type='ResizeEdge', scale=512, edge='short', backend='pillow', interpolation='bicubic'),
     dict(type='CenterCrop', crop_size=512),
     dict(type='PackInputs'),

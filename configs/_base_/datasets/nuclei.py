@@ -4,7 +4,7 @@ dataset_type = 'mmdiff.CocoInstances'
 data_root = 'data/nuclei'
 metainfo = dict(classes=('nucleus',), palette=[(44, 160, 44)])
 train_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(type='RandomFlip', prob=0.5, direction=['horizontal', 'vertical']),
     dict(type='RandomCrop', crop_size=(128, 128), allow_negative_crop=True),
@@ -12,7 +12,7 @@ train_pipeline = [
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
-    dict(type='mmdiff.LoadImageFromFile'),
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
     # At its own size; Mask R-CNN wants the scale factor that this notes.
     dict(type='Resize', scale_factor=1.0),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
