@@ -1,5 +1,6 @@
 """What PyTorch's versions call differently, from 2.1 on: the only place that asks for one."""
 
+import codecs
 import io
 import pickle
 import zipfile
@@ -83,7 +84,8 @@ def _pickle_of(allowed: Sequence[Callable | tuple[Callable, str]]) -> SimpleName
     """A pickle module whose files can name weights, and what is allowed besides."""
     from torch._weights_only_unpickler import _get_allowed_globals
 
-    known = dict(_get_allowed_globals())
+    # Newer lists have the second, which arrays are written with.
+    known = {**_get_allowed_globals(), '_codecs.encode': codecs.encode}
     for entry in allowed:
         value, name = entry if isinstance(entry, tuple) else (entry, _name_of(entry))
         known[name] = value
@@ -98,6 +100,7 @@ def _pickle_of(allowed: Sequence[Callable | tuple[Callable, str]]) -> SimpleName
         return Unpickler(file, **kwargs).load()
 
     return SimpleNamespace(
+        __name__='weights only',
         Unpickler=Unpickler,
         load=load,
         loads=lambda data, **kwargs: load(io.BytesIO(data), **kwargs),

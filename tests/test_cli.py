@@ -22,6 +22,7 @@ from mmdiff.engine.cli import (
 )
 from mmdiff.engine.weights_only import check_run_fits, load_run
 from mmdiff.registry import OPTIMIZERS
+from mmdiff.torch_compat import has_custom_operators
 
 
 @pytest.fixture
@@ -85,6 +86,8 @@ def test_the_optimizer_is_fused_on_a_gpu_alone():
     theirs = torch.optim.AdamW(layer.parameters(), lr=0.5, weight_decay=0.1)
     assert optimizer.defaults == theirs.defaults
     assert optimizer.defaults['fused'] is None
+    if not has_custom_operators():
+        pytest.skip('older PyTorch makes no fake parameter of a GPU without one')
     with FakeTensorMode():
         weights = [nn.Parameter(torch.empty(2, device='cuda'))]
         assert OPTIMIZERS.build(dict(type='FusedAdamW', params=weights)).defaults['fused']

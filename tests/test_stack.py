@@ -90,7 +90,7 @@ def test_the_diffusion_layer_imports_nothing_of_openmmlab(root):
 def test_mmcv_without_operators(monkeypatch):
     monkeypatch.setattr(stack, 'find_spec', lambda name: None)
     with pytest.raises(
-        ImportError, match=r'no compiled operators.*setup_env\.sh --detection.*onedl-mmcv=='
+        ImportError, match=r'no compiled operators.*setup_env\.sh --detection.*mmcv=='
     ):
         stack.require_operators()
 

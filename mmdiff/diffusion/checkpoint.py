@@ -85,6 +85,9 @@ def load_safely(
         raise CheckpointError(f'{path} {describe_folder(path)}')
     if is_safetensors(path):
         return _load_safetensors(path)
+    if Path(path).suffix == '.safetensors':
+        # Only some versions of PyTorch refuse the suffix.
+        raise CheckpointError(f'{path} {describe_unreadable(path)}')
     try:
         return load_weights_only(path, map_location, mmap, allowed)
     except pickle.UnpicklingError as error:
