@@ -1,5 +1,6 @@
 """What PyTorch's versions call differently, from 2.1 on: the only place that asks for one."""
 
+import _compat_pickle
 import codecs
 import io
 import pickle
@@ -92,6 +93,8 @@ def _pickle_of(allowed: Sequence[Callable | tuple[Callable, str]]) -> SimpleName
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
+            # Pickles of protocol 2 have Python 2's names.
+            module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
             if f'{module}.{name}' not in known:
                 raise pickle.UnpicklingError(f'GLOBAL {module}.{name} was not an allowed global')
             return known[f'{module}.{name}']
