@@ -95,6 +95,7 @@ def _pickle_of(allowed: Sequence[Callable | tuple[Callable, str]]) -> SimpleName
         def find_class(self, module: str, name: str) -> Any:
             # Pickles of protocol 2 have Python 2's names.
             module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+            module = _compat_pickle.IMPORT_MAPPING.get(module, module)
             if f'{module}.{name}' not in known:
                 raise pickle.UnpicklingError(f'GLOBAL {module}.{name} was not an allowed global')
             return known[f'{module}.{name}']
