@@ -46,27 +46,30 @@ def check_file(path: Path, examples: Sequence[Example], tolerance: float) -> dic
 
 def _check_in(runtime: type, path: Path, examples: Sequence[Example], tolerance: float) -> float:
     largest = 0.0
-    run = runtime(path)
-    for example in examples:
-        shape = example.image.shape
-        try:
-            outputs = run(example.image)
-        # Those of ONNX Runtime have no other class in common.
-        except Exception as error:
-            raise ExportError(
-                f'{runtime.name} does not run the graph on images of shape {shape}: {error}'
-            ) from error
+    for example, outputs in zip(examples, _run(runtime, path, examples), strict=True):
         for (name, expected), output in zip(example.outputs.items(), outputs, strict=True):
             difference = _difference(output, expected)
             if not difference <= tolerance:
                 raise ExportError(
                     f'{runtime.name} gives {name} of shape {output.shape} for images of shape '
-                    f'{shape}, PyTorch one of {expected.shape}, and they differ by '
-                    f'{difference:.1e} of its largest magnitude, more than the tolerance of '
-                    f'{tolerance:.1e}: nothing is written'
+                    f'{example.image.shape}, PyTorch one of shape {expected.shape}, and they '
+                    f'differ by {difference:.1e} of its largest magnitude, more than the tolerance '
+                    f'of {tolerance:.1e}: nothing is written'
                 )
             largest = max(largest, difference)
     return largest
+
+
+def _run(runtime: type, path: Path, examples: Sequence[Example]) -> list[list[np.ndarray]]:
+    try:
+        run = runtime(path)
+        return [run(example.image) for example in examples]
+    # Those of the runtimes have no narrower class in common.
+    except Exception as error:
+        shapes = ' and '.join(str(example.image.shape) for example in examples)
+        raise ExportError(
+            f'{runtime.name} does not run the graph on images of shapes {shapes}: {error}'
+        ) from error
 
 
 def _difference(output: np.ndarray, expected: np.ndarray) -> float:

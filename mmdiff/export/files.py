@@ -20,6 +20,10 @@ def save_onnx(program: 'torch.onnx.ONNXProgram', path: Path, metadata: Mapping[s
         path (Path): The file.
         metadata (Mapping[str, str]): For its ``metadata_props``.
     """
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
+    # Of each node, the lines of Python that it came from.
+    ClearMetadataAndDocStringPass()(program.model)
     program.model.metadata_props.update(metadata)
     weights = program.model.graph.initializers.values()
     size = sum(weight.const_value.nbytes for weight in weights)

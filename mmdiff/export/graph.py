@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mmdiff.models import DiffusionBackbone
 
 from .errors import ExportError
-from .noise import NoiseStream
+from .noise import PIECE, NoiseStream
 from .pooling import pool_any_size
 from .preprocessing import Preprocessing
 
@@ -79,7 +79,18 @@ class ExportedModel(nn.Module):
             )
 
     def allow_any_size(self) -> None:
-        """Replace what ONNX has for one size only."""
+        """Replace what ONNX has for one size only.
+
+        Raises:
+            ExportError: If the noise of one size is no piece of another's.
+        """
+        arch = self.model.backbone.arch
+        tile = arch.input.channels * (arch.total_stride // arch.input.stride) ** 2
+        if self.model.backbone.eval_noise == 'fixed' and tile % PIECE:
+            raise ExportError(
+                f'dynamic_size: fixed noise is drawn in pieces of {PIECE} numbers, but images of a '
+                f'total stride of {arch.total_stride} have multiples of {tile}: give one size'
+            )
         pool_any_size(self.model)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -139,8 +150,8 @@ def _function(model: nn.Module, output: str) -> Callable[[Tensor], Tensor | Sequ
     if getattr(model, 'with_head', False):
         return lambda x: model(x, mode='tensor')
     raise ExportError(
-        f"output='logits': {type(model).__name__} has none. Detectors, whose boxes are no tensor of "
-        "one shape, are exported as features only: give 'neck' or 'backbone'"
+        f"output='logits': {type(model).__name__} has none. Detectors, whose boxes are no tensor "
+        "of one shape, are exported as features only: give 'neck' or 'backbone'"
     )
 
 

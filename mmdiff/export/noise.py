@@ -8,13 +8,16 @@ from torch import Tensor, nn
 
 from mmdiff.diffusion import fixed_noise
 
+# How many numbers PyTorch's generator draws at a time on a CPU.
+PIECE = 16
+
 
 class NoiseStream(nn.Module):
     """The numbers that :func:`mmdiff.diffusion.fixed_noise` draws, for all sizes up to a largest.
 
-    PyTorch's CPU generator fills a tensor number by number, 16 at a time: a
-    smaller draw, of a multiple of 16, is the beginning of a larger one. So the
-    noise of each size is a piece of one constant.
+    PyTorch's CPU generator fills a tensor from its beginning, :data:`PIECE`
+    numbers at a time: a smaller draw, of whole pieces, is the beginning of a
+    larger one. So the noise of each size is a part of one constant.
 
     Args:
         seed (int): Seed of the draw.
@@ -31,7 +34,7 @@ class NoiseStream(nn.Module):
 
         Args:
             shape (Sequence[int]): A shape of no more numbers than the
-                largest, a multiple of 16 unless it is the largest.
+                largest, in whole pieces unless it is the largest.
             device (torch.device): Where the stream is.
             dtype (torch.dtype): Type of the noise.
 
