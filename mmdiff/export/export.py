@@ -146,7 +146,12 @@ def _examples(
     for batch, size in enumerate(reversed(sizes), start=1):
         image = random.integers(256, size=(batch, 3, *size), dtype=np.uint8)
         normalized = preprocessing.as_in(exported.model, image)
-        outputs = [tensor.numpy() for tensor in exported.from_normalized(normalized)]
+        try:
+            outputs = [tensor.numpy() for tensor in exported.from_normalized(normalized)]
+        except ValueError as error:
+            raise ExportError(
+                f'size: the model takes no images of {size} pixels: {error}'
+            ) from error
         if exported.preprocessing is None:
             image = normalized.numpy()
         names = exported.names(len(outputs))
