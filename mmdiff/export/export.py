@@ -25,8 +25,6 @@ PACKAGES = {
     '.onnx': ('onnx', 'onnxscript', 'onnxruntime'),
     '.xml': ('onnx', 'onnxscript', 'openvino'),
 }
-# The batch that is traced has to be neither 0 nor 1, which torch.export takes for constants.
-TRACED_BATCH = 2
 
 
 @torch.no_grad()
@@ -133,14 +131,21 @@ def _sizes(size: tuple[int, int], stride: int, dynamic: bool) -> list[tuple[int,
     """The sizes of images to check, the one to trace first."""
     if not dynamic:
         return [size, size]
-    height, width = (side // stride for side in size)
-    return [size, (height // 2 * stride, (width + 1) // 2 * stride)]
+    height, width = size
+    half_height, half_width = (side // stride // 2 * stride for side in size)
+    sizes = [(half_height, width), (height, half_width), size]
+    # Transformers have a branch of their own for the square size that they were trained on.
+    return sorted(sizes, key=lambda sides: sides[0] == sides[1])
 
 
 def _examples(
     exported: ExportedModel, preprocessing: Preprocessing, sizes: Sequence[tuple[int, int]]
 ) -> list[Example]:
-    """Images of random pixels, of batches of different sizes, and what the model makes of them."""
+    """Images of random pixels, and what the model makes of them.
+
+    The last batch is of one image, and the first, to be traced, of more: torch.export takes one
+    for a constant.
+    """
     random = np.random.default_rng(0)
     examples = []
     for batch, size in enumerate(reversed(sizes), start=1):
