@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.dataset import Compose
 from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
@@ -17,6 +18,7 @@ from mmdiff.diffusion import fixed_noise
 from mmdiff.engine.cli import load_config
 from mmdiff.export import AdaptiveAvgPool, ExportError, NoiseStream, export_model
 from mmdiff.export import files as export_files
+from mmdiff.export.preprocessing import Preprocessing
 from mmdiff.torch_compat import can_export
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='needs mmdiff[export]')
@@ -81,6 +83,36 @@ def test_pools_maps_of_any_size(output_size):
     maps = torch.randn(2, 3, 7, 12)
     expected = nn.AdaptiveAvgPool2d(output_size)(maps)
     torch.testing.assert_close(AdaptiveAvgPool(output_size)(maps), expected)
+
+
+@pytest.mark.parametrize(
+    ('scope', 'settings'),
+    [
+        ('mmseg', dict(type='SegDataPreProcessor', bgr_to_rgb=True)),
+        ('mmseg', dict(type='SegDataPreProcessor', rgb_to_bgr=True)),
+        ('mmdet', dict(type='DetDataPreprocessor')),
+        ('mmpretrain', dict(type='ClsDataPreprocessor', to_rgb=True)),
+    ],
+)
+def test_preprocesses_as_the_packages(scope, settings):
+    init_default_scope(scope)
+    settings = dict(settings, mean=[123.0, 116.0, 103.0], std=[58.0, 57.0, 56.0])
+    preprocessing = Preprocessing.of(ConfigDict(model=dict(data_preprocessor=settings)))
+    model = nn.Module()
+    model.data_preprocessor = MODELS.build(settings)
+    images = pixels(2, 8, 12)
+    ours = preprocessing.normalize(torch.from_numpy(images))
+    torch.testing.assert_close(ours, preprocessing.as_in(model, images))
+
+
+def test_padding_is_no_part_of_the_graph():
+    init_default_scope('mmdet')
+    settings = dict(type='DetDataPreprocessor', pad_size_divisor=8)
+    model = nn.Module()
+    model.data_preprocessor = MODELS.build(settings)
+    preprocessing = Preprocessing.of(ConfigDict(model=dict(data_preprocessor=settings)))
+    with pytest.raises(ExportError, match=r'pads images of \(8, 12\) pixels to \(8, 16\)'):
+        preprocessing.as_in(model, pixels(1, 8, 12))
 
 
 @pytest.fixture(scope='module')

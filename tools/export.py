@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.runner import load_checkpoint
 
 from mmdiff.engine.cli import add_cfg_options, check_checkpoint, load_config, open_checkpoint
 from mmdiff.engine.pretrained import load_pretrained
-from mmdiff.engine.weights_only import load_run
 from mmdiff.export import INPUTS, OUTPUTS, ExportError, export_model
 
 
@@ -72,8 +72,8 @@ def build(cfg, checkpoint, output):
         return model, classes_of(cfg)
     path, state_dict = open_checkpoint(checkpoint)
     check_checkpoint(model, state_dict, path)
-    model.load_state_dict(state_dict)
-    trained_on = load_run(path, 'cpu').get('meta', {}).get('dataset_meta') or {}
+    run = load_checkpoint(model, path, map_location='cpu')
+    trained_on = run.get('meta', {}).get('dataset_meta') or {}
     return model, trained_on.get('classes') or classes_of(cfg)
 
 
