@@ -18,7 +18,7 @@ class AdaptiveAvgPool(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pool maps of shape (N, C, H, W) to (N, C, *output_size)."""
+        """Pool maps of shape (N, C, H, W) to the output size."""
         rows, columns = (
             _shares(side, size, x)
             for side, size in zip(x.shape[-2:], self.output_size, strict=True)
