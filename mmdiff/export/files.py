@@ -40,7 +40,7 @@ def convert_to_ir(onnx: Path, path: Path, metadata: Mapping[str, str]) -> None:
     """
     import openvino
 
-    model = openvino.convert_model(onnx)
+    model = openvino.Core().read_model(onnx)
     for key, value in metadata.items():
         model.set_rt_info(value, ['mmdiff', key])
     openvino.save_model(model, path, compress_to_fp16=False)
