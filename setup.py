@@ -65,7 +65,17 @@ if __name__ == '__main__':
         install_requires=requirements('runtime'),
         extras_require={
             name: requirements(name)
-            for name in ('det', 'cls', 'sd', 'pretrain', 'examples', 'test', 'bench', 'docs')
+            for name in (
+                'det',
+                'cls',
+                'sd',
+                'pretrain',
+                'export',
+                'examples',
+                'test',
+                'bench',
+                'docs',
+            )
         },
         zip_safe=False,
     )

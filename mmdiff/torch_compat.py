@@ -42,6 +42,16 @@ def is_compiling() -> bool:
     return torch._dynamo.is_compiling()
 
 
+def can_export() -> bool:
+    """Whether PyTorch can export a graph of any batch size to ONNX."""
+    return hasattr(torch.compiler, 'is_exporting')
+
+
+def is_exporting() -> bool:
+    """Whether ``torch.export`` is tracing, whose graph must hold for any size."""
+    return can_export() and torch.compiler.is_exporting()
+
+
 def load_weights_only(
     path: str | PathLike,
     map_location: str | torch.device | Callable | None,

@@ -123,6 +123,8 @@ case $extent in
     tests)
         set_up_detection
         pip_install -e "$root[test,pretrain,sd,docs]"
+        # PyTorch 2.1 has no exporter for it.
+        [ "$stack" = originals ] || pip_install -e "$root[export]"
         ;;
 esac
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

@@ -3,10 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmdiff.diffusion import CheckpointError
 from mmdiff.engine import PrepareForInferenceHook, leave_cpu_distributed
 from mmdiff.engine.cli import (
     add_run_arguments,
@@ -15,7 +13,7 @@ from mmdiff.engine.cli import (
     load_run_config,
     open_checkpoint,
 )
-from mmdiff.models.backbones.diffeed import DifFeedMixin
+from mmdiff.engine.pretrained import load_pretrained
 
 
 def parse_args():
@@ -45,36 +43,6 @@ def show_predictions(cfg, folder):
     else:
         hook.update(draw=True)
         cfg.visualizer.save_dir = folder
-
-
-def is_pretrained(module):
-    """Whether init_cfg names weights for all that a module has, in one or in parts."""
-    if isinstance(module, DifFeedMixin):
-        # The layers of its feedback are in no published file.
-        return False
-    init_cfg = getattr(module, 'init_cfg', None) or []
-    settings = [init_cfg] if isinstance(init_cfg, dict) else init_cfg
-    if any(setting['type'] == 'Pretrained' for setting in settings):
-        return True
-    own = next(module.parameters(recurse=False), None)
-    return own is None and all(map(is_pretrained, module.children()))
-
-
-def load_pretrained(model):
-    """Let each part of the model load the weights that its init_cfg names."""
-    if is_model_wrapper(model):
-        model = model.module
-    if not is_pretrained(model):
-        parts = [f'model.{n}' for n, part in model.named_children() if not is_pretrained(part)]
-        raise SystemExit(
-            f'checkpoint: none given, and {", ".join(parts) or "model"} would have random weights: '
-            "no init_cfg=dict(type='Pretrained', checkpoint=...) names others. Give the checkpoint "
-            'that tools/train.py wrote'
-        )
-    try:
-        model.init_weights()
-    except (CheckpointError, OSError, ValueError) as error:
-        raise SystemExit(f'init_cfg: {error}') from None
 
 
 def main():

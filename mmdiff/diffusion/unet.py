@@ -89,7 +89,7 @@ class UNetDenoiser(Denoiser):
         return self._walk(self._start(x_t, timesteps, condition), last, deepest, blocks)
 
     def _start(self, x_t: Tensor, timesteps: Tensor, condition: Tensor | None) -> Activation:
-        return Activation(0, x_t, self.context(timesteps, condition, len(x_t)))
+        return Activation(0, x_t, self.context(timesteps, condition, x_t.shape[0]))
 
     @abstractmethod
     def context(

@@ -164,9 +164,9 @@ class DifFormerHead(ClsHead):
             tokenizer(torch.cat(maps))
             for tokenizer, maps in zip(self.tokenizers, zip(*timesteps, strict=True), strict=True)
         ]
-        cls_token = self.cls_token.expand(len(tokens[0]), -1, -1)
+        cls_token = self.cls_token.expand(tokens[0].shape[0], -1, -1)
         out = self.layers(torch.cat([cls_token, *tokens], dim=1))[:, 0]
-        return torch.cat(out.chunk(len(timesteps)), dim=1)
+        return out.unflatten(0, (len(timesteps), -1)).transpose(0, 1).flatten(1)
 
     def forward(self, feats: Sequence[Tensor] | Sequence[Sequence[Tensor]]) -> Tensor:
         """Class scores, shape (N, num_classes), of the features."""

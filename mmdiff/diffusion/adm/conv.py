@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...torch_compat import autocast_dtype
+from ...torch_compat import autocast_dtype, is_exporting
 
 
 class Conv2d(nn.Conv2d):
@@ -37,6 +37,8 @@ class Conv2d(nn.Conv2d):
         """
         if not add_bias:
             return self._conv_forward(x, self.weight, None)
+        if is_exporting():
+            return super().forward(x)
         if x.device.type != 'cpu' or x.dtype != torch.float32 or autocast_dtype('cpu'):
             return super().forward(x)
         if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):

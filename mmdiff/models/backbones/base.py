@@ -4,7 +4,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 
 import torch
@@ -145,6 +145,7 @@ class DiffusionBackbone(BaseModule):
         self.noise = noise
         self.eval_noise = eval_noise
         self.seed = int(seed)
+        self.fixed_noise = partial(fixed_noise, self.seed)
         self.ensemble_size = int(ensemble_size)
         self.amp_dtype = AMP_DTYPES.get(amp_dtype)
         self._graphed = None
@@ -459,8 +460,9 @@ class DiffusionBackbone(BaseModule):
         if noise == 'random':
             epsilon = torch.randn_like(x_0)
         elif noise == 'fixed':
-            draws = fixed_noise(self.seed, (n, *size), x_0.device, x_0.dtype)
-            epsilon = draws.repeat(len(x_0) // n, 1, 1, 1)
+            draws = self.fixed_noise((n, *size), x_0.device, x_0.dtype)
+            # Not len(), which an exported graph would have as a number.
+            epsilon = draws.repeat(x_0.shape[0] // n, 1, 1, 1)
         return q_sample(x_0, timestep, epsilon, self.arch.noise_schedule)
 
     def _finish(self, maps: Sequence[Tensor], image_size: Sequence[int]) -> tuple[Tensor, ...]:
