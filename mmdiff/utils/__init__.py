@@ -3,8 +3,8 @@ from mmdiff.diffusion.integers import is_int
 from .checks import as_ints, check_bool, check_choice, check_int, check_ints, check_norm_cfg
 from .download import local_file, local_folder
 from .memory import keep_freed_memory
-from .row_slices import row_slices
 from .run_logs import LOGS
+from .slices import row_slices
 
 __all__ = [
     'LOGS',
