@@ -56,9 +56,8 @@ def parse_args():
 def build_model(cfg, data_preprocessor) -> torch.nn.Module:
     """The config's model as a training run starts with it, in evaluation."""
     init_default_scope(cfg.default_scope)
-    seed = cfg.get('randomness', {}).get('seed')
-    if seed is not None:
-        set_random_seed(seed)
+    # Where it is None, one that all processes share.
+    set_random_seed(cfg.get('randomness', {}).get('seed'))
     cfg.model.setdefault('data_preprocessor', data_preprocessor)
     model = MODELS.build(cfg.model)
     model.init_weights()

@@ -104,8 +104,7 @@ def write_features(
 
     The bytes do not depend on the number of processes, nor on which images
     were there: the last bits of an image's features depend on the size of its
-    batch and on its place in it, so that it always is in the same one, which
-    is filled up where images are missing.
+    batch, so that it always is in the same one, at the same place.
 
     Args:
         store (FeatureStore): The store.
@@ -143,8 +142,10 @@ def write_features(
             unreadable += [error for index, error in errors.items() if wanted[index]]
             new = wanted[indices]
             if new.any():
-                rows = rows_of(store, model, preprocessed(model, samples), batch_size)
-                store.write(np.array(indices)[new], rows[new])
+                indices = np.array(indices)
+                images = in_places(preprocessed(model, samples), indices % batch_size, batch_size)
+                rows = rows_of(store, model, images)[indices % batch_size]
+                store.write(indices[new], rows[new])
             bar.update(len(store) - len(store.missing()) - bar.n)
         shares = all_gather_object(unreadable)
         bar.update(len(store) - len(store.missing()) - bar.n)
@@ -181,13 +182,18 @@ def maps_of(model: nn.Module, images: Tensor, pool: int | None) -> list[list[Ten
     return features if pool is None else pool_maps(features, pool)
 
 
-def rows_of(store: FeatureStore, model: nn.Module, images: Tensor, batch_size: int) -> np.ndarray:
-    """The rows of a store, shape (N, num_views, row_length), for up to ``batch_size`` images."""
-    fill = images[:1].expand(batch_size - len(images), -1, -1, -1)
-    batch = torch.cat([images, fill])
-    views = [batch, batch.flip(-1)][: store.num_views]
+def in_places(images: Tensor, places: np.ndarray, batch_size: int) -> Tensor:
+    """A whole batch with images at their places, and the first of them at all others."""
+    batch = images[:1].repeat(batch_size, 1, 1, 1)
+    batch[places] = images
+    return batch
+
+
+def rows_of(store: FeatureStore, model: nn.Module, images: Tensor) -> np.ndarray:
+    """The rows of a store, shape (N, num_views, row_length), for images."""
+    views = [images, images.flip(-1)][: store.num_views]
     rows = [flatten(maps_of(model, view, store.settings['pool'])) for view in views]
-    return torch.stack(rows, dim=1)[: len(images)].cpu().numpy()
+    return torch.stack(rows, dim=1).cpu().numpy()
 
 
 def _of_same_images(wanted, other):
