@@ -101,11 +101,17 @@ def main():
 def cache_features(args, cfg) -> list[str]:
     """Write what is missing, beside the other processes; return why images cannot be read."""
     from mmdiff.classification.cache_writer import open_stores, write_features
-    from mmdiff.classification.feature_cache import check_frozen, data_preprocessor
+    from mmdiff.classification.feature_cache import (
+        SPLITS,
+        check_frozen,
+        data_preprocessor,
+        split_settings,
+    )
 
+    splits = {split: split_settings(cfg, split) for split in SPLITS}
     model = build_model(cfg, data_preprocessor(cfg))
     check_frozen(model.backbone)
-    stores = open_stores(cfg, model, args.out, args.pool, args.dtype)
+    stores = open_stores(splits, model, args.out, args.pool, args.dtype)
     missing = {split: store.missing() for split, (store, _) in stores.items()}
     # All processes share out the same images.
     barrier()

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.dist import all_gather_object, get_dist_info, is_main_process
 from mmengine.registry import DATASETS
@@ -15,21 +14,13 @@ from tqdm import tqdm
 from mmdiff.datasets.check import Faults, check_same_classes, class_lists
 from mmdiff.engine import main_process_first
 
-from .feature_cache import (
-    SPLITS,
-    flatten,
-    images_digest,
-    map_names,
-    pool_maps,
-    split_settings,
-    weights_digest,
-)
+from .feature_cache import flatten, images_digest, map_names, pool_maps, weights_digest
 from .feature_store import FeatureStore
 from .readable_images import ReadableImages, collate_readable, first_readable
 
 
 def open_stores(
-    cfg: Config, model: nn.Module, out: Path, pool: int | None, dtype: str
+    splits: dict[str, tuple], model: nn.Module, out: Path, pool: int | None, dtype: str
 ) -> dict[str, tuple[FeatureStore, Dataset]]:
     """Make the stores of a classifier's splits, or open those that are there to go on.
 
@@ -37,7 +28,9 @@ def open_stores(
     then one store serves both.
 
     Args:
-        cfg (Config): The classifier's config.
+        splits (dict[str, tuple]): For each split, what
+            :func:`~mmdiff.classification.feature_cache.split_settings` gives
+            before the model is built, which changes the config.
         model (nn.Module): The classifier, before its backbone is prepared for
             inference.
         out (Path): The folder of the stores.
@@ -51,9 +44,7 @@ def open_stores(
     Raises:
         FeatureStoreError: If one that is there was made with other settings.
         SystemExit: If the splits have different classes.
-        ValueError: If the config's features are not the same at every epoch.
     """
-    splits = {split: split_settings(cfg, split) for split in SPLITS}
     datasets = {split: DATASETS.build(dataset) for split, (_, dataset, _) in splits.items()}
     faults = Faults()
     check_same_classes({split: class_lists(data) for split, data in datasets.items()}, faults)
