@@ -5,6 +5,9 @@ import csv
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from mmdiff.analysis import MinibatchCKA, linear_probe_accuracy
 from mmdiff.classification import FeatureStore
@@ -69,6 +72,26 @@ def test_linear_probe():
     assert linear_probe_accuracy(*halves) > 95
     noise = rng.normal(size=(300, 8))
     assert linear_probe_accuracy(noise[:200], labels[:200], noise[200:], labels[200:]) < 60
+
+
+@pytest.mark.parametrize('max_kept', [2**30, 0])
+@pytest.mark.parametrize('num_classes', [2, 5])
+def test_linear_probe_equals_scikit_learn(num_classes, max_kept, monkeypatch):
+    """In parts that are kept or read again, at features whose scales differ."""
+    monkeypatch.setattr('mmdiff.utils.slices.MAX_BYTES', 2000)
+    monkeypatch.setattr('mmdiff.analysis.linear_probe.MAX_KEPT', max_kept)
+    rng = np.random.default_rng(0)
+    labels = 3 * rng.integers(0, num_classes, 1200)
+    features = rng.normal(size=(1200, 12)).astype(np.float32)
+    features[:, :5] += 0.7 * np.eye(13)[labels][:, ::3]
+    features = features * rng.uniform(0.1, 9, 12).astype(np.float32) + 3
+    before = features.copy()
+    sets = features[:200], labels[:200], features[200:], labels[200:]
+    theirs = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+    expected = 100 * theirs.fit(*sets[:2]).score(*sets[2:])
+    assert 25 < expected < 75
+    assert linear_probe_accuracy(*sets) == pytest.approx(expected, abs=0.11)
+    assert (features == before).all()
 
 
 @pytest.fixture(scope='module')

@@ -3,12 +3,13 @@
 import copy
 import csv
 import os
+import re
 import runpy
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,8 +21,10 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmdiff.classification import FeatureStore, FeatureStoreError, use_feature_cache
+from mmdiff.classification.cache_writer import write_features
 from mmdiff.classification.cached_maps import open_splits
 from mmdiff.classification.feature_cache import flatten, map_names, split_settings, unflatten
+from mmdiff.classification.feature_store import only_writer
 from mmdiff.engine.cli import load_config
 from mmdiff.models import GuidedDiffusionBackbone
 
@@ -69,11 +72,14 @@ def test_a_row_that_is_half_written_is_missing(tmp_path):
     class Killed(Exception):
         pass
 
-    def flush():
+    write_rows = store._write_rows
+
+    def killed_after_the_first(*args):
+        write_rows(*args)
         raise Killed
 
     # At the moment when all depends on the order of the data and the mark.
-    store._features.flush = flush
+    store._write_rows = killed_after_the_first
     with pytest.raises(Killed):
         store.write([1], np.full((1, 2, 58), 7, np.float32))
     again = FeatureStore(tmp_path / 'store')
@@ -114,8 +120,7 @@ def test_other_settings_are_named(change, message, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['features.bin', 'done.bin', 'labels.npy'])
-@pytest.mark.parametrize('mode', ['r', 'r+'])
-def test_a_damaged_file_is_refused(name, mode, tmp_path):
+def test_a_damaged_file_is_refused(name, tmp_path):
     store = new_store(tmp_path / 'store')
     store.write([0, 1, 2], np.ones((3, 2, 58), np.float32))
     if name == 'labels.npy':
@@ -123,7 +128,7 @@ def test_a_damaged_file_is_refused(name, mode, tmp_path):
     else:
         os.truncate(tmp_path / 'store' / name, 2)
     with pytest.raises(FeatureStoreError, match=f'{name} is damaged'):
-        FeatureStore(tmp_path / 'store', mode)
+        FeatureStore(tmp_path / 'store')
 
 
 def test_another_version_is_refused(tmp_path):
@@ -265,11 +270,13 @@ def test_flipped_views(flipping_config, cache):
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on(flipping_config, cache, root, tmp_path, environment, run):
+def test_a_killed_run_goes_on_in_two_processes(
+    flipping_config, cache, root, tmp_path, environment, run
+):
     out = tmp_path / 'features'
-    command = ['python', 'tools/cache_features.py', str(flipping_config), str(out)]
+    arguments = (str(flipping_config), str(out), '--batch-size=5')
     process = subprocess.Popen(
-        [*command, '--batch-size=1'],
+        ['python', 'tools/cache_features.py', *arguments],
         cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 200
@@ -279,22 +286,18 @@ def test_a_killed_run_goes_on(flipping_config, cache, root, tmp_path, environmen
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    store = FeatureStore(out / 'train', 'r+')
+    store = FeatureStore(out / 'train')
     missing = store.missing()
     assert 0 < len(missing) < 80
     # What was done is not done again.
     (first, *_) = set(range(80)) - set(missing)
-    saved = store.read(first, 1)
-    store._features[first, 1] = 7
-    store._features.flush()
-    run(sys.executable, *command[1:])
-    assert (FeatureStore(out / 'train').read(first, 1) == 7).all()
-    store._features[first, 1] = saved
-    store._features.flush()
-    for split in ('train', 'val', 'test'):
-        again, whole = FeatureStore(out / split), FeatureStore(cache / split)
-        again.check_complete()
-        np.testing.assert_allclose(again._features, whole._features, rtol=1e-4, atol=1e-4)
+    saved = np.stack([store.read(first, view) for view in (0, 1)])[None]
+    store.write([first], np.full_like(saved, 7))
+    run('bash', 'tools/dist_run.sh', 'cache_features.py', 2, *arguments)
+    assert (store.read(first, 1) == 7).all()
+    store.write([first], saved)
+    for path in cache.glob('*/*'):
+        assert (out / path.relative_to(cache)).read_bytes() == path.read_bytes(), path
 
 
 @pytest.mark.slow
@@ -422,12 +425,14 @@ def few_images(root, tmp_path):
     return tmp_path
 
 
-def test_images_that_cannot_be_read_are_named_at_the_end(root, few_images, monkeypatch):
+def test_images_that_cannot_be_read_are_named_at_the_end(root, few_images, monkeypatch, capsys):
     arguments = (few_images / 'few.py', few_images / 'cache', '--pool=1', '--num-workers=0')
     for name in ('training/cat/0', 'validation/dog/1'):
         (few_images / f'images/{name}.png').write_bytes(b'hello')
-    with pytest.raises(SystemExit, match=r'(?s)but 2 images.*training/cat/0\.png.*ion/dog/1\.png'):
+    with pytest.raises(SystemExit, match='1'):
         run_tool(root, monkeypatch, *arguments)
+    message = r'(?s)but 2 images.*training/cat/0\.png.*ion/dog/1\.png'
+    assert re.search(message, capsys.readouterr().err)
     missing = {
         split: FeatureStore(few_images / 'cache' / split).missing().tolist()
         for split in ('train', 'val', 'test')
@@ -435,6 +440,73 @@ def test_images_that_cannot_be_read_are_named_at_the_end(root, few_images, monke
     assert missing == {'train': [0], 'val': [3], 'test': []}
     with pytest.raises(FeatureStoreError, match='lacks the features of 1 of 4 images'):
         open_splits(few_images / 'cache', ('train', 'test'))
+
+
+def test_a_second_run_at_the_same_time_is_refused(root, few_images, monkeypatch):
+    monkeypatch.setattr('mmdiff.classification.feature_store.SECONDS_FOR_LOCK', 0)
+    arguments = (few_images / 'few.py', few_images / 'cache', '--pool=1', '--num-workers=0')
+    with (
+        only_writer(few_images / 'cache'),
+        pytest.raises(SystemExit, match=r'another run of tools/cache_features\.py is writing to'),
+    ):
+        run_tool(root, monkeypatch, *arguments)
+    with only_writer(few_images / 'cache'):
+        pass
+
+
+class Unreadable(list):
+    """Ten images of 1 x 1, but for the sixth."""
+
+    def __init__(self):
+        images = torch.rand(10, 3, 1, 1, generator=torch.Generator().manual_seed(0))
+        super().__init__({'inputs': image} for image in images)
+
+    def __getitem__(self, index):
+        if index == 5:
+            raise OSError('the sixth image')
+        return super().__getitem__(index)
+
+
+def write_in_processes(folder, world_size, monkeypatch, killed_with=()):
+    """Write a store as processes do, one after another; return its bytes and the errors."""
+    # What comes out depends on the batch, more than the rounding of a backbone does.
+    model = SimpleNamespace(
+        data_preprocessor=lambda samples, training: samples,
+        backbone=lambda images: (images + images.sum(dim=0),),
+    )
+    settings, shapes = {'pool': None}, [[(3, 1, 1)]]
+    store = FeatureStore.create(folder, settings, shapes, labels=range(10), num_views=1)
+    if killed_with:
+        done, rows = killed_with
+        store.write(done, rows[done])
+    missing, errors = store.missing(), []
+    for rank in range(world_size):
+        monkeypatch.setattr(
+            'mmdiff.classification.cache_writer.get_dist_info', lambda r=rank: (r, world_size)
+        )
+        errors.append(write_features(store, Unreadable(), model, 4, 0, 'test', missing))
+    return (folder / 'features.bin').read_bytes(), store.missing().tolist(), errors
+
+
+def test_a_store_does_not_depend_on_the_processes_that_wrote_it(tmp_path, monkeypatch):
+    one, missing, errors = write_in_processes(tmp_path / 'one', 1, monkeypatch)
+    assert missing == [5]
+    assert errors == [['the sixth image']]
+    rows = np.frombuffer(one, np.float32).reshape(10, 1, 3)
+    # The last batch is filled up with its first image.
+    images = torch.stack([Unreadable()[i]['inputs'] for i in (8, 9, 8, 8)]).flatten(1)
+    np.testing.assert_allclose(rows[8:, 0], (images + images.sum(dim=0))[:2], rtol=1e-6)
+    for world_size in (2, 3, 4):
+        several, missing, errors = write_in_processes(
+            tmp_path / f'{world_size}', world_size, monkeypatch
+        )
+        assert several == one
+        assert missing == [5]
+        assert errors == [[], ['the sixth image'], [], []][:world_size]
+    for done in ([0], [1, 6, 7], [2, 3, 9]):
+        resumed, missing, _ = write_in_processes(tmp_path / f'{done}', 3, monkeypatch, (done, rows))
+        assert resumed == one
+        assert missing == [5]
 
 
 def test_splits_of_other_classes_are_not_compared(root, few_images, monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmdiff.classification import FeatureStore
+from mmdiff.classification.cached_maps import PooledMaps
 from mmdiff.classification.knn import knn_scores
 
 
@@ -18,8 +19,11 @@ def brute_force(train, labels, test, k, num_classes, temperature):
     return scores
 
 
-@pytest.mark.parametrize('temperature', [0.07, 1.0])
-def test_equals_a_plain_search(temperature):
+@pytest.mark.parametrize(
+    ('temperature', 'bytes_at_once'), [(0.07, 2**20), (1.0, 2**20), (1.0, 500)]
+)
+def test_equals_a_plain_search(temperature, bytes_at_once, monkeypatch):
+    monkeypatch.setattr('mmdiff.utils.slices.MAX_BYTES', bytes_at_once)
     rng = np.random.default_rng(0)
     train, test = rng.normal(size=(60, 8)), rng.normal(size=(11, 8))
     labels = rng.integers(0, 4, 60)
@@ -37,6 +41,20 @@ def test_bad_k(k):
     features = np.ones((60, 2))
     with pytest.raises(ValueError, match=f'k must be from 1 to 60 training images, got {k}'):
         knn_scores(features, np.zeros(60, int), features, [k], 1)
+
+
+def test_pooled_maps_are_read_in_parts(tmp_path, monkeypatch):
+    settings = {'maps': [['t=9 b=3', 't=9 b=4']], 'pool': None}
+    shapes = [[(2, 4, 4), (3, 4, 4)]]
+    store = FeatureStore.create(tmp_path, settings, shapes, range(7), num_views=1)
+    rows = np.random.default_rng(0).random((7, 1, 80), np.float32)
+    store.write(range(7), rows)
+    monkeypatch.setattr('mmdiff.classification.cached_maps.IMAGES_AT_ONCE', 2)
+    maps = PooledMaps(store, 0, 1, 2)
+    expected = rows[:, 0, 32:].reshape(7, 3, 2, 2, 2, 2).mean(axis=(3, 5)).reshape(7, 12)
+    assert maps.shape == expected.shape
+    np.testing.assert_allclose(maps[1:6], expected[1:6], rtol=1e-6)
+    np.testing.assert_allclose(maps[4:99], expected[4:], rtol=1e-6)
 
 
 @pytest.mark.slow

@@ -1,8 +1,11 @@
 """The Slurm scripts, with a srun that says what it was asked."""
 
+import os
 import subprocess
 
 import pytest
+
+from mmdiff.engine import distributed
 
 
 @pytest.fixture
@@ -39,6 +42,35 @@ def test_several_nodes(srun, root):
     asked = printed.stdout.splitlines()
     assert {'--gres=gpu:8', '--ntasks=16', '--ntasks-per-node=8', '--cpus-per-task=8'} <= set(asked)
     assert {'--time=24:00:00', '--exclusive'} <= set(asked)
+
+
+def test_any_tool(srun, root):
+    printed = ask(
+        'slurm_run.sh', 'cache_features.py', 'part', 'job', 'config.py', 'out', root=root, env=srun
+    )
+    assert printed.stdout.splitlines()[-6:] == [
+        'python', '-u', 'tools/cache_features.py', 'config.py', 'out', '--launcher=slurm',
+    ]  # fmt: skip
+
+
+def test_variables_of_a_slurm_process(tmp_path, monkeypatch):
+    command = tmp_path / 'scontrol'
+    command.write_text('#!/bin/sh\n[ "$*" = "show hostnames node[3-4]" ] && echo node3 node4\n')
+    command.chmod(0o755)
+    expected = dict(
+        RANK='9', WORLD_SIZE='16', LOCAL_RANK='1', MASTER_ADDR='node3', MASTER_PORT='29500'
+    )
+    for name in expected:
+        monkeypatch.setenv(name, 'of another run')
+        if name.startswith('MASTER'):
+            monkeypatch.delenv(name)
+    for name, value in dict(
+        PATH=f'{tmp_path}:{os.environ["PATH"]}', SLURM_PROCID='9', SLURM_NTASKS='16',
+        SLURM_LOCALID='1', SLURM_NODELIST='node[3-4]',
+    ).items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    distributed._set_slurm_variables()
+    assert {name: os.environ[name] for name in expected} == expected
 
 
 def test_usage(srun, root):

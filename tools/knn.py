@@ -40,8 +40,9 @@ def main():
     stack.require('mmpretrain')
     from mmpretrain.evaluation import Accuracy
 
-    from mmdiff.classification.cached_maps import check_pool, grid_of, open_splits, pooled_maps
+    from mmdiff.classification.cached_maps import PooledMaps, check_pool, grid_of, open_splits
     from mmdiff.classification.knn import knn_scores
+    from mmdiff.utils import row_slices
     from mmdiff.visualization import draw_heat_maps
 
     train, test = open_splits(args.cache, ('train', args.split))
@@ -51,13 +52,14 @@ def main():
     topk = [k for k in (1, 5) if k <= num_classes]
     accuracy = np.zeros((len(args.k), len(blocks), len(timesteps), len(topk)))
     for block, timestep in tqdm(list(np.ndindex(len(blocks), len(timesteps)))):
-        features = [pooled_maps(store, timestep, block, pool) for store in (train, test)]
-        scores = knn_scores(features[0], train.labels, features[1], args.k, num_classes)
-        for row, k in enumerate(args.k):
-            shares = Accuracy.calculate(
-                torch.from_numpy(scores[k]), torch.from_numpy(test.labels), topk=topk
-            )
-            accuracy[row, block, timestep] = [share[0].item() for share in shares]
+        features, queries = (PooledMaps(s, timestep, block, pool) for s in (train, test))
+        for rows in row_slices(queries.shape, max_rows=4096):
+            scores = knn_scores(features, train.labels, queries[rows], args.k, num_classes)
+            labels = torch.from_numpy(test.labels[rows])
+            for row, k in enumerate(args.k):
+                shares = Accuracy.calculate(torch.from_numpy(scores[k]), labels, topk=topk)
+                share_of_all = len(labels) / len(test)
+                accuracy[row, block, timestep] += [s[0].item() * share_of_all for s in shares]
     args.out.mkdir(parents=True, exist_ok=True)
     with (args.out / 'knn.csv').open('w', newline='') as file:
         writer = csv.writer(file)

@@ -95,8 +95,8 @@ def grid_of(store: FeatureStore) -> tuple[list[str], list[str]]:
     return [name.split()[1] for name in names[0]], [maps[0].split()[0] for maps in names]
 
 
-def pooled_maps(store: FeatureStore, timestep: int, block: int, pool: int) -> np.ndarray:
-    """Maps of all images, pooled and flattened.
+class PooledMaps:
+    """Maps of all images, pooled and flattened; a slice of its rows is read when it is asked for.
 
     Args:
         store (FeatureStore): The store.
@@ -104,15 +104,30 @@ def pooled_maps(store: FeatureStore, timestep: int, block: int, pool: int) -> np
         block (int): Which of its blocks, by index.
         pool (int): Side of the pooled maps.
 
-    Returns:
-        ndarray: Shape (num_images, C * pool * pool), float32.
+    Attributes:
+        shape (tuple[int, int]): ``(num_images, C * pool * pool)``.
 
     Raises:
         ValueError: As :func:`check_pool`.
     """
-    check_pool(store, pool)
-    rows = []
-    for start in range(0, len(store), IMAGES_AT_ONCE):
-        maps = store.read_maps(slice(start, start + IMAGES_AT_ONCE), timestep, block)
-        rows.append(F.adaptive_avg_pool2d(torch.from_numpy(maps).float(), pool).flatten(1))
-    return torch.cat(rows).numpy()
+
+    def __init__(self, store: FeatureStore, timestep: int, block: int, pool: int):
+        check_pool(store, pool)
+        self.store = store
+        self.timestep = timestep
+        self.block = block
+        self.pool = pool
+        self.shape = len(store), store.shapes[timestep][block][0] * pool**2
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, images: slice) -> np.ndarray:
+        """Features of some images, shape (N, C * pool * pool), float32."""
+        first, last, _ = images.indices(len(self))
+        rows = []
+        for start in range(first, last, IMAGES_AT_ONCE):
+            part = slice(start, min(start + IMAGES_AT_ONCE, last))
+            maps = torch.from_numpy(self.store.read_maps(part, self.timestep, self.block))
+            rows.append(F.adaptive_avg_pool2d(maps.float(), self.pool).flatten(1))
+        return torch.cat(rows).numpy()

@@ -2,14 +2,18 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from mmdiff.datasets.check import Faults, check_same_classes
 
 VERSION = 2
+# Data-loading processes hold the lock for some seconds after the run that was killed.
+SECONDS_FOR_LOCK = 15
 
 
 class FeatureStoreError(RuntimeError):
@@ -20,14 +24,13 @@ class FeatureStore:
     """Features of the images of a data set, each in some views, as rows of one file.
 
     A row counts as written only after its data is on disk, so that a process
-    that was killed leaves no half of one. The folder holds ``manifest.json``
-    (what the features are), ``features.bin`` (rows), ``done.bin`` (a byte for
-    each image) and ``labels.npy``.
+    that was killed leaves no half of one. Processes, also on several nodes,
+    can write different images at the same time. The folder holds
+    ``manifest.json`` (what the features are), ``features.bin`` (rows),
+    ``done.bin`` (a byte for each image) and ``labels.npy``.
 
     Args:
         folder (str | Path): The folder of the store, which must exist.
-        mode (str): ``'r'`` to read, ``'r+'`` to go on writing. Defaults to
-            ``'r'``.
 
     Attributes:
         settings (dict): What the features were made with.
@@ -38,7 +41,7 @@ class FeatureStore:
         FeatureStoreError: If there is no store, or its files are not whole.
     """
 
-    def __init__(self, folder: str | Path, mode: str = 'r'):
+    def __init__(self, folder: str | Path):
         folder = Path(folder)
         if not (folder / 'manifest.json').is_file():
             raise FeatureStoreError(f'{folder} has no feature store (no manifest.json)')
@@ -63,8 +66,7 @@ class FeatureStore:
                     f'{folder / name} is damaged: it has {found} entries or bytes, not {needed}; '
                     'remove the folder'
                 )
-        self._features = np.memmap(folder / 'features.bin', manifest['dtype'], mode, shape=rows)
-        self._done = np.memmap(folder / 'done.bin', np.uint8, mode, shape=rows[:1])
+        self._features = np.memmap(folder / 'features.bin', manifest['dtype'], 'r', shape=rows)
 
     @staticmethod
     def row_length(shapes: Sequence[Sequence[Sequence[int]]]) -> int:
@@ -110,7 +112,7 @@ class FeatureStore:
         path = folder / 'manifest.json'
         if path.is_file():
             check_same(folder, json.loads(path.read_text()), manifest)
-            return cls(folder, mode='r+')
+            return cls(folder)
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / 'labels.npy', np.asarray(labels, np.int64))
         rows = (len(labels), num_views, cls.row_length(shapes))
@@ -124,7 +126,7 @@ class FeatureStore:
         partial = folder / 'manifest.json.partial'
         partial.write_text(json.dumps(manifest, indent=2) + '\n')
         os.replace(partial, path)
-        return cls(folder, mode='r+')
+        return cls(folder)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -136,7 +138,7 @@ class FeatureStore:
 
     def missing(self) -> np.ndarray:
         """Indices of the images whose features are not written."""
-        return np.flatnonzero(self._done == 0)
+        return np.flatnonzero(np.fromfile(self.folder / 'done.bin', np.uint8) == 0)
 
     def check_complete(self) -> None:
         """Refuse a store with images missing.
@@ -169,10 +171,16 @@ class FeatureStore:
             features = features.astype(self._features.dtype)
         if not np.isfinite(features).all():
             raise ValueError(f'features have values that are not finite in {features.dtype}')
-        self._features[indices] = features
-        self._features.flush()
-        self._done[indices] = 1
-        self._done.flush()
+        self._write_rows('features.bin', indices, features)
+        self._write_rows('done.bin', indices, np.ones(len(indices), np.uint8))
+
+    def _write_rows(self, name, indices, rows):
+        with open(self.folder / name, 'r+b', opener=_synchronous) as file:
+            # One write for images that follow each other, as each waits for the disk.
+            gaps = np.flatnonzero(np.diff(indices) != 1) + 1
+            for first, run in zip(np.split(indices, gaps), np.split(rows, gaps), strict=True):
+                file.seek(int(first[0]) * rows[0].nbytes)
+                file.write(run.tobytes())
 
     def read(self, index: int, view: int = 0) -> np.ndarray:
         """Features of an image in a view, shape (row_length, )."""
@@ -193,7 +201,40 @@ class FeatureStore:
         shape = self.shapes[timestep][block]
         first = self.row_length(before)
         columns = slice(first, first + self.row_length([[shape]]))
-        return np.array(self._features[images, 0, columns]).reshape(-1, *shape)
+        # A mapping of its own, whose pages are given back with it: memory does not grow.
+        features = np.memmap(
+            self._features.filename, self._features.dtype, 'r', shape=self._features.shape
+        )
+        return np.array(features[images, 0, columns]).reshape(-1, *shape)
+
+
+@contextmanager
+def only_writer(cache: str | Path) -> Iterator[None]:
+    """Keep other runs from writing to the stores of a cache.
+
+    The lock is the operating system's (``flock``, also over NFS), which takes
+    it back when the process ends, in whatever way.
+
+    Args:
+        cache (str | Path): The folder of the stores, made if it does not
+            exist.
+
+    Raises:
+        FeatureStoreError: If another run is writing to it.
+    """
+    Path(cache).mkdir(parents=True, exist_ok=True)
+    lock = FileLock(Path(cache) / '.lock', timeout=SECONDS_FOR_LOCK)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FeatureStoreError(
+            f'another run of tools/cache_features.py is writing to {cache}: wait until it is done, '
+            'or end it, and run this again'
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_same(where: str | Path, found: dict, asked: dict) -> None:
@@ -236,6 +277,12 @@ def check_classes(stores: Sequence[FeatureStore]) -> None:
 
 def _size(rows, manifest):
     return int(np.prod(rows)) * np.dtype(manifest['dtype']).itemsize
+
+
+def _synchronous(path, flags):
+    # On disk when the file is closed. Over NFS it also keeps a node from writing whole pages, in
+    # which other nodes have rows.
+    return os.open(path, flags | os.O_DSYNC)
 
 
 def _flat(settings, prefix=''):

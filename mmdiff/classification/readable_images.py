@@ -7,30 +7,27 @@ from torch.utils.data import Dataset
 
 
 class ReadableImages(Dataset):
-    """Some images of a data set, for :func:`collate_readable`.
+    """The images of a data set, for :func:`collate_readable`.
 
     Args:
         dataset (Dataset): Names an image that it cannot read in an error.
-        indices (Sequence[int]): Which images.
     """
 
-    def __init__(self, dataset: Dataset, indices: Sequence[int]):
+    def __init__(self, dataset: Dataset):
         self.dataset = dataset
-        self.indices = indices
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.dataset)
 
-    def __getitem__(self, number: int) -> tuple[int, dict | None, str | None]:
+    def __getitem__(self, index: int) -> tuple[int, dict | None, str | None]:
         """Index of an image, and what the pipeline makes of it, or why it cannot be read."""
-        index = int(self.indices[number])
         try:
             return index, self.dataset[index], None
         except (OSError, RuntimeError, ValueError) as error:
             return index, None, str(error)
 
 
-def collate_readable(items: Sequence[tuple]) -> tuple[list[int], dict | None, list[str]]:
+def collate_readable(items: Sequence[tuple]) -> tuple[list[int], dict | None, dict[int, str]]:
     """Make a batch of the images that can be read.
 
     Args:
@@ -38,9 +35,9 @@ def collate_readable(items: Sequence[tuple]) -> tuple[list[int], dict | None, li
 
     Returns:
         tuple: Indices of the images, the batch or None, and the errors of the
-        others.
+        others, by their indices.
     """
-    errors = [error for *_, error in items if error is not None]
+    errors = {index: error for index, _, error in items if error is not None}
     readable = [(index, sample) for index, sample, error in items if error is None]
     batch = default_collate([sample for _, sample in readable]) if readable else None
     return [index for index, _ in readable], batch, errors
@@ -58,7 +55,7 @@ def first_readable(dataset: Dataset) -> dict:
     Raises:
         ValueError: If none can be read.
     """
-    images = ReadableImages(dataset, range(len(dataset)))
+    images = ReadableImages(dataset)
     for number in range(len(images)):
         _, sample, error = images[number]
         if error is None:

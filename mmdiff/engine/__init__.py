@@ -1,4 +1,9 @@
-from .distributed import init_cpu_distributed, leave_cpu_distributed
+from .distributed import (
+    init_cpu_distributed,
+    init_tool_distributed,
+    leave_cpu_distributed,
+    main_process_first,
+)
 from .hooks import (
     DivergedError,
     DivergenceHook,
@@ -26,5 +31,7 @@ __all__ = [
     'SamplePictureHook',
     'SaveUNetHook',
     'init_cpu_distributed',
+    'init_tool_distributed',
     'leave_cpu_distributed',
+    'main_process_first',
 ]

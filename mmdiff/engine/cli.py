@@ -55,10 +55,20 @@ def add_run_arguments(
     parser.set_defaults(default_work_dir=work_dir)
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision, in float16')
     add_cfg_options(parser)
+    add_launcher(parser, 'none', 'pytorch', 'slurm', 'mpi')
+
+
+def add_launcher(parser: argparse.ArgumentParser, *launchers: str) -> None:
+    """Add OpenMMLab's ``--launcher``.
+
+    Args:
+        parser (ArgumentParser): Gets it.
+        *launchers (str): Its choices, the first of which is the default.
+    """
     parser.add_argument(
         '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
+        choices=launchers,
+        default=launchers[0],
         help='job launcher (default: %(default)s)',
     )
     # Some launchers pass it; MMEngine reads the environment variable.

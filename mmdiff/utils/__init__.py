@@ -4,6 +4,7 @@ from .checks import as_ints, check_bool, check_choice, check_int, check_ints, ch
 from .download import local_file, local_folder
 from .memory import keep_freed_memory
 from .run_logs import LOGS
+from .slices import row_slices
 
 __all__ = [
     'LOGS',
@@ -17,4 +18,5 @@ __all__ = [
     'keep_freed_memory',
     'local_file',
     'local_folder',
+    'row_slices',
 ]

@@ -40,10 +40,10 @@ def main():
     stack.require('mmpretrain')
     from mmdiff.analysis import linear_probe_accuracy
     from mmdiff.classification.cached_maps import (
+        PooledMaps,
         check_pool,
         grid_of,
         open_splits,
-        pooled_maps,
         pools_of,
     )
     from mmdiff.visualization import draw_heat_maps
@@ -55,7 +55,7 @@ def main():
     blocks, timesteps = grid_of(train)
     accuracy = np.zeros((len(pools), len(blocks), len(timesteps)))
     for pool, block, timestep in tqdm(list(np.ndindex(accuracy.shape))):
-        features = [pooled_maps(s, timestep, block, pools[pool]) for s in (train, test)]
+        features = [PooledMaps(s, timestep, block, pools[pool]) for s in (train, test)]
         accuracy[pool, block, timestep] = linear_probe_accuracy(
             features[0], train.labels, features[1], test.labels
         )
