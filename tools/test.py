@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmdiff.diffusion import CheckpointError
@@ -15,6 +14,9 @@ from mmdiff.engine.cli import (
     load_run_config,
     open_checkpoint,
 )
+from mmdiff.engine.predictions import only_format, write_predictions
+from mmdiff.engine.test_time_augmentation import augment_test
+from mmdiff.engine.unwrapping import unwrapped
 from mmdiff.models.backbones.diffeed import DifFeedMixin
 
 
@@ -29,6 +31,22 @@ def parse_args():
         'else the weights that init_cfg names, where it does for the whole model)',
     )
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
+    parser.add_argument(
+        '--out',
+        help='also write the predictions: label maps to a folder in MMSegmentation, a .pkl file in '
+        'MMDetection and MMPretrain',
+    )
+    parser.add_argument(
+        '--format-only',
+        action='store_true',
+        help="write to --out what a benchmark's server takes, and read no labels: label maps in "
+        'MMSegmentation; in MMDetection, --out PREFIX gives PREFIX.bbox.json and PREFIX.segm.json',
+    )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help="merge the predictions for the views of each image in the config's tta_pipeline",
+    )
     # Otherwise the checkpoint could not come after an option.
     return parser.parse_intermixed_args()
 
@@ -62,8 +80,7 @@ def is_pretrained(module):
 
 def load_pretrained(model):
     """Let each part of the model load the weights that its init_cfg names."""
-    if is_model_wrapper(model):
-        model = model.module
+    model = unwrapped(model)
     if not is_pretrained(model):
         parts = [f'model.{n}' for n, part in model.named_children() if not is_pretrained(part)]
         raise SystemExit(
@@ -80,6 +97,12 @@ def load_pretrained(model):
 def main():
     args = parse_args()
     cfg = load_run_config(args)
+    if args.tta:
+        augment_test(cfg)
+    if args.format_only:
+        only_format(cfg, args.out)
+    elif args.out:
+        write_predictions(cfg, args.out)
     check_data(cfg, 'test')
     checkpoint = args.checkpoint or cfg.get('load_from')
     if checkpoint:
