@@ -24,8 +24,8 @@ def augment_test(cfg: Config) -> None:
     missing = [name for name in NEEDED if name not in cfg]
     if missing:
         raise SystemExit(
-            f'--tta: the config has no {" and no ".join(missing)}. tta_model merges predictions, of '
-            'the views that tta_pipeline makes: see "Test-time augmentation" in docs/testing.md'
+            f'--tta: the config has no {" and no ".join(missing)}. tta_model merges the '
+            'predictions for the views that tta_pipeline makes: see docs/testing.md'
         )
     cfg.model = dict(cfg.tta_model, module=cfg.model)
     for dataset in test_datasets(cfg):
