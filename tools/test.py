@@ -13,7 +13,9 @@ from mmdiff.engine.cli import (
     load_run_config,
     open_checkpoint,
 )
+from mmdiff.engine.predictions import only_format, write_predictions
 from mmdiff.engine.pretrained import load_pretrained
+from mmdiff.engine.test_time_augmentation import augment_test
 
 
 def parse_args():
@@ -27,6 +29,22 @@ def parse_args():
         'else the weights that init_cfg names, where it does for the whole model)',
     )
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
+    parser.add_argument(
+        '--out',
+        help='also write the predictions: label maps to a folder in MMSegmentation, a .pkl file in '
+        'MMDetection and MMPretrain',
+    )
+    parser.add_argument(
+        '--format-only',
+        action='store_true',
+        help="write to --out what a benchmark's server takes, and read no labels: label maps in "
+        'MMSegmentation; in MMDetection, --out PREFIX gives PREFIX.bbox.json and PREFIX.segm.json',
+    )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help="merge the predictions for the views of each image in the config's tta_pipeline",
+    )
     # Otherwise the checkpoint could not come after an option.
     return parser.parse_intermixed_args()
 
@@ -48,6 +66,12 @@ def show_predictions(cfg, folder):
 def main():
     args = parse_args()
     cfg = load_run_config(args)
+    if args.tta:
+        augment_test(cfg)
+    if args.format_only:
+        only_format(cfg, args.out)
+    elif args.out:
+        write_predictions(cfg, args.out)
     check_data(cfg, 'test')
     checkpoint = args.checkpoint or cfg.get('load_from')
     if checkpoint:

@@ -7,7 +7,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmengine.logging import print_log
 
-from mmdiff.datasets.check import Faults, check_annotations
+from mmdiff.datasets.check import Faults, check_annotations, loads_instances
 from mmdiff.registry import DATASETS
 
 
@@ -69,6 +69,8 @@ class CocoInstances(CocoDataset):
         except AssertionError as error:
             raise ValueError(f'{self.ann_file} is not in COCO format: {error}') from error
         with_mask = any(getattr(t, 'with_mask', False) for t in self.pipeline.transforms)
+        if not loads_instances(self):
+            coco.dataset.setdefault('annotations', [])
         faults = Faults()
         check_annotations(self.ann_file, coco.dataset, self.metainfo['classes'], with_mask, faults)
         for line in faults.warnings:

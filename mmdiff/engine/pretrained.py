@@ -1,9 +1,9 @@
 """Models whose weights all come from the files that their ``init_cfg`` names."""
 
-from mmengine.model import is_model_wrapper
 from torch import nn
 
 from mmdiff.diffusion import CheckpointError
+from mmdiff.engine.unwrapping import unwrapped
 from mmdiff.models.backbones.diffeed import DifFeedMixin
 
 
@@ -39,8 +39,7 @@ def load_pretrained(module: nn.Module, name: str = 'model') -> None:
         SystemExit: If a part would have random weights, or a file does not
             fit.
     """
-    if is_model_wrapper(module):
-        module = module.module
+    module = unwrapped(module)
     if not is_pretrained(module):
         parts = [f'{name}.{n}' for n, part in module.named_children() if not is_pretrained(part)]
         raise SystemExit(

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmengine.model import is_model_wrapper
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from mmdiff.diffusion import CheckpointError, check_fit, find_state_dict, load_safely
+from mmdiff.engine.unwrapping import unwrapped
 from mmdiff.engine.work_dirs import checkpoints_in
 from mmdiff.utils import LOGS, local_file
 
@@ -66,8 +66,7 @@ def check_run_fits(
         CheckpointError: If they are not those of the model, after what it does
             itself to weights that it loads, such as resizing.
     """
-    if is_model_wrapper(model):
-        model = model.module
+    model = unwrapped(model)
     # As MMEngine does.
     state_dict = {key.removeprefix('module.'): value for key, value in state_dict.items()}
     expected = model.state_dict() if expected is None else expected

@@ -27,6 +27,23 @@ test_pipeline = [
     dict(type='LoadAnnotations', _scope_='mmdiff'),
     dict(type='PackSegInputs'),
 ]
+# For tools/test.py --tta: three sizes, each as it is and flipped.
+tta_pipeline = [
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='Resize', scale=(int(480 * ratio), int(360 * ratio)), keep_ratio=True)
+                for ratio in (0.75, 1.0, 1.25)
+            ],
+            [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)],
+            # After RandomFlip: predictions are flipped back.
+            [dict(type='LoadAnnotations', _scope_='mmdiff')],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
 train_dataloader = dict(
     batch_size=4,
     num_workers=2,

@@ -15,6 +15,18 @@ test_pipeline = [
     dict(type='LoadAnnotations', _scope_='mmdiff', reduce_zero_label=True),
     dict(type='PackSegInputs'),
 ]
+# For tools/test.py --tta: three sizes.
+tta_pipeline = [
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='Resize', scale=(size, size), keep_ratio=True) for size in (48, 64, 80)],
+            [dict(type='LoadAnnotations', _scope_='mmdiff', reduce_zero_label=True)],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
 dataset = dict(
     type=dataset_type,
     data_root=data_root,

@@ -6,6 +6,17 @@ test_pipeline = [
     dict(type='CenterCrop', crop_size=512),
     dict(type='PackInputs'),
 ]
+# For tools/test.py --tta: as it is and flipped.
+tta_pipeline = [
+    *test_pipeline[:-1],
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)],
+            [test_pipeline[-1]],
+        ],
+    ),
+]
 train_pipeline = [*test_pipeline[:-1], dict(type='RandomFlip', prob=0.5), test_pipeline[-1]]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -1,4 +1,4 @@
-from .coco import check_annotations
+from .coco import check_annotations, loads_instances
 from .report import Faults, Report, SplitCheck
 from .run import check_config, check_datasets, check_names
 from .splits import check_same_classes, class_lists
@@ -13,4 +13,5 @@ __all__ = [
     'check_names',
     'check_same_classes',
     'class_lists',
+    'loads_instances',
 ]

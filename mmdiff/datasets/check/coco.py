@@ -20,6 +20,18 @@ LEFT_OUT = ('box', 'zero', 'outside', 'mask', 'polygon')
 LISTS = ('images', 'annotations', 'categories')
 
 
+def loads_instances(dataset) -> bool:
+    """Whether a data set's pipeline loads labels: a benchmark's test set may have none.
+
+    Args:
+        dataset (BaseDataset): Of MMDetection.
+
+    Returns:
+        bool: As its transforms say.
+    """
+    return any(hasattr(t, 'with_bbox') for t in dataset.pipeline.transforms)
+
+
 def read_coco(path: str, backend_args: dict | None = None) -> dict:
     """Read an annotation file.
 

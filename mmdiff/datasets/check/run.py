@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
-from .coco import check_annotations, check_instances, read_coco
+from .coco import check_annotations, check_instances, loads_instances, read_coco
 from .images import check_images
 from .label_maps import check_label_maps, check_pairs
 from .report import Faults, Report, SplitCheck
@@ -132,7 +132,7 @@ def _check_open(dataset, check, sample):
         return
     if _has_label_maps(dataset):
         check_label_maps(dataset, check, sample)
-    elif 'instances' in info:
+    elif 'instances' in info and loads_instances(dataset):
         check_instances(dataset, check, sample)
     else:
         check_images(dataset, check, sample)

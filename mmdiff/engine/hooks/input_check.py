@@ -3,10 +3,10 @@
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmdiff.engine.unwrapping import unwrapped
 from mmdiff.registry import HOOKS
 
 
@@ -34,7 +34,7 @@ class InputCheckHook(Hook):
         Raises:
             ValueError: If ``mean`` and ``std`` give another range.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         wanting = next((m for m in model.modules() if hasattr(m, 'image_range')), None)
         if wanting is not None:
             check_normalisation(model.data_preprocessor, wanting)

@@ -3,10 +3,10 @@
 import logging
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import nn
 
 from mmdiff.datasets.check import check_datasets
+from mmdiff.engine.unwrapping import unwrapped
 from mmdiff.registry import HOOKS
 
 
@@ -90,7 +90,7 @@ def _classes(dataset):
 
 
 def _check(model, classes, data_batch):
-    for sample in data_batch['data_samples']:
+    for sample in _samples(data_batch):
         # Test data may have none, and other tasks have other ones.
         if 'gt_sem_seg' in sample:
             labels, file = sample.gt_sem_seg.data, sample.get('seg_map_path')
@@ -120,10 +120,15 @@ def _check(model, classes, data_batch):
                 )
 
 
+def _samples(data_batch):
+    """Of test-time augmentation, those of one view, as all have the same labels."""
+    first = data_batch['data_samples'][0]
+    return first if isinstance(first, list | tuple) else data_batch['data_samples']
+
+
 def _heads(model):
     """The model's heads for the classes of the data set, with their names."""
-    if is_model_wrapper(model):
-        model = model.module
+    model = unwrapped(model)
     for name in ('decode_head', 'auxiliary_head', 'head', 'bbox_head', 'roi_head.bbox_head'):
         heads = model
         for part in name.split('.'):

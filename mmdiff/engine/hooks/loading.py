@@ -4,10 +4,10 @@ import logging
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 
 from mmdiff.engine.resuming import changed_settings, check_is_run, follow_config
+from mmdiff.engine.unwrapping import unwrapped
 from mmdiff.engine.weights_only import check_mostly_fits, check_run_fits
 from mmdiff.engine.work_dirs import resumed_from
 from mmdiff.registry import HOOKS
@@ -75,5 +75,4 @@ def _expected(runner) -> dict:
     strategy = getattr(runner, 'strategy', None)
     if hasattr(strategy, 'expected'):
         return strategy.expected
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    return model.state_dict()
+    return unwrapped(runner.model).state_dict()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
+from mmdiff.engine.unwrapping import unwrapped
 from mmdiff.registry import HOOKS
 
 
@@ -52,6 +52,6 @@ class SamplePictureHook(Hook):
         """
         from mmdiff.visualization import draw_image_grid
 
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         images = self._sample(model.unet, self.num_images, self.num_steps)
         draw_image_grid(Path(runner.work_dir) / f'samples/iter_{runner.iter}.png', images)

@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from torch import Tensor
 
 from mmdiff.torch_compat import is_compiling
@@ -17,12 +18,13 @@ def check_image_range(x_0: Tensor) -> None:
 
     Args:
         x_0 (Tensor): Images, shape (N, 3, H, W). On the meta device and in
-            ``torch.compile``, where there are no values, nothing is refused.
+            ``torch.compile``, where there are no values, and in
+            ``torch.jit.trace``, where they are an example, nothing is refused.
 
     Raises:
         ValueError: If a value is beyond 1.5, NaN or infinite.
     """
-    if x_0.is_meta or is_compiling():
+    if x_0.is_meta or is_compiling() or torch.jit.is_tracing():
         return
     low, high = (value.item() for value in x_0.detach().aminmax())
     if low >= -LIMIT and high <= LIMIT:
