@@ -90,9 +90,9 @@ def test_the_optimizer_is_fused_on_a_gpu_alone():
         pytest.skip('older PyTorch makes no fake parameter of a GPU without one')
     with FakeTensorMode():
         weights = [nn.Parameter(torch.empty(2, device='cuda'))]
-        assert OPTIMIZERS.build(dict(type='FusedAdamW', params=weights)).defaults['fused']
+        assert OPTIMIZERS.build(dict(type='mmdiff.FusedAdamW', params=weights)).defaults['fused']
         with pytest.raises(TypeError, match='learning_rate'):
-            OPTIMIZERS.build(dict(type='FusedAdamW', params=weights, learning_rate=1))
+            OPTIMIZERS.build(dict(type='mmdiff.FusedAdamW', params=weights, learning_rate=1))
 
 
 def test_folders_of_data_sets(tmp_path):

@@ -58,7 +58,8 @@ def both(change, **kwargs):
 
 
 def images(height, width):
-    return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(1))
+    return x.clamp(-1, 1)
 
 
 def assert_same(ours, theirs):
@@ -78,7 +79,7 @@ def test_every_block_and_the_logits_equal_guided_diffusion(variant, size):
     with torch.no_grad(), tapped(dict(enumerate([*theirs.input_blocks, theirs.middle_block]))) as h:
         logits = theirs(x, T)
         assert_same(ours.features(x, T, blocks), h.values())
-        assert logits.std() > 0.1
+        assert logits.std() > 0.05
         if size == (32, 32):
             assert_same([ours(x, T)], [logits])
     assert len(h) == ours.arch.middle == ours.arch.num_blocks

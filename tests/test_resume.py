@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmdiff.diffusion import CheckpointError
-from mmdiff.engine.cli import add_resume_argument, add_run_arguments, load_training_config
+from mmdiff.engine.cli import add_run_arguments, add_training_arguments, load_training_config
 from mmdiff.engine.resuming import changed_settings
 from mmdiff.engine.weights_only import check_mostly_fits, load_run
 
@@ -95,7 +95,7 @@ def trainer(root, folder, monkeypatch):
     monkeypatch.setattr(formatter, lambda text, **kwargs: (text, True))
     parser = ArgumentParser()
     add_run_arguments(parser)
-    add_resume_argument(parser)
+    add_training_arguments(parser)
     config = folder / 'config.py'
     runs = []
 
@@ -142,7 +142,8 @@ def finished(finished_run, tmp_path):
 
 
 def log_of(folder):
-    return max(folder.rglob('*.log'), key=lambda path: path.stat().st_mtime_ns).read_text()
+    # Named by when the run began.
+    return max(folder.rglob('*.log'), key=lambda path: path.name).read_text()
 
 
 def checkpoints(folder):

@@ -29,6 +29,9 @@ COLUMNS = (
     'activations',
 )
 
+# Each has two averages of every weight.
+ADAM = ('Adam', 'AdamW', 'FusedAdamW')
+
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -42,7 +45,7 @@ def parse_args():
 
 def check(cfg: Config, config: str) -> None:
     optimizer = cfg.optim_wrapper.optimizer.type
-    if cfg.get('default_scope') != 'mmseg' or optimizer not in ('Adam', 'AdamW'):
+    if cfg.get('default_scope') != 'mmseg' or optimizer.removeprefix('mmdiff.') not in ADAM:
         raise SystemExit(
             f'{config}: must be a config of MMSegmentation that trains with Adam or AdamW, got '
             f'default_scope={cfg.get("default_scope")!r}, optimizer {optimizer}'

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from mmdiff.torch_compat import is_compiling
 
@@ -17,14 +18,14 @@ def check_image_range(x_0: Tensor) -> None:
     A GPU is waited for.
 
     Args:
-        x_0 (Tensor): Images, shape (N, 3, H, W). On the meta device and in
-            ``torch.compile``, where there are no values, and in
+        x_0 (Tensor): Images, shape (N, 3, H, W). Of fake tensors, on the meta
+            device and in ``torch.compile``, where there are no values, and in
             ``torch.jit.trace``, where they are an example, nothing is refused.
 
     Raises:
         ValueError: If a value is beyond 1.5, NaN or infinite.
     """
-    if x_0.is_meta or is_compiling() or torch.jit.is_tracing():
+    if x_0.is_meta or isinstance(x_0, FakeTensor) or is_compiling() or torch.jit.is_tracing():
         return
     low, high = (value.item() for value in x_0.detach().aminmax())
     if low >= -LIMIT and high <= LIMIT:
