@@ -97,6 +97,12 @@ def test_all_settings_are_read(cfg):
     check_config(cfg)
 
 
+@pytest.mark.parametrize('cfg', CONFIGS)
+def test_mmdiff_is_imported_before_openmmlabs_models(cfg):
+    """Without which, beside transformers 5, the packages' own tools do not run."""
+    assert cfg.custom_imports.imports[0].startswith('mmdiff')
+
+
 @of_scope('mmseg')
 def test_segmentor_builds_and_its_parts_fit(cfg):
     with torch.device('meta'):

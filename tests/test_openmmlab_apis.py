@@ -4,9 +4,12 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+from mmengine.analysis import get_model_complexity_info
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
+from mmengine.registry import MODELS, DefaultScope
 from PIL import Image
+
+from mmdiff.models import GuidedDiffusionBackbone
 
 
 @pytest.fixture(scope='module')
@@ -90,3 +93,22 @@ def test_classification(root, tmp_path, image):
     from_file, from_array = inferencer([str(image), upright(image)])
     assert from_file['pred_label'] == from_array['pred_label']
     np.testing.assert_array_equal(from_file['pred_scores'], from_array['pred_scores'])
+
+
+def test_flops(root, tmp_path):
+    """As MMPretrain's get_flops, whose example is no image."""
+    backbone = Config.fromfile(config_of(root, tmp_path, 'linear_gd_digit-scenes')).model.backbone
+    with torch.no_grad():
+        found = get_model_complexity_info(
+            MODELS.build(backbone).eval(), (3, 64, 64), show_table=False, show_arch=False
+        )
+    convolution = 3 * 3 * 3 * 32 * 64 * 64
+    assert found['flops'] > convolution
+    assert found['params'] > 0
+
+
+@pytest.mark.parametrize('blocks', [12, (9, 12)])
+def test_tools_find_the_names_of_the_maps(blocks):
+    """MMPretrain's vis_tsne asks for out_indices."""
+    backbone = GuidedDiffusionBackbone('adm-64-small', timestep=90, blocks=blocks)
+    assert len(backbone.out_indices) == len(backbone(torch.zeros(1, 3, 64, 64)))

@@ -8,8 +8,8 @@ from mmengine.registry import METRICS
 
 from mmdiff.engine.pipelines import test_datasets, without_labels
 
-# Its metrics write label maps into a folder; others' predictions are one file, of an extra metric.
-FOLDERS = 'mmseg'
+# Its metrics write label maps to a folder; of other packages, an extra metric writes one file.
+FOLDER_SCOPE = 'mmseg'
 DUMPS = {'mmdet': 'DumpDetResults'}
 # What a metric with format_only calls the place of its files.
 PLACES = ('output_dir', 'outfile_prefix')
@@ -28,7 +28,7 @@ def write_predictions(cfg: Config, out: str) -> None:
             writes no label maps.
     """
     metrics = _metrics(cfg)
-    if cfg.get('default_scope') == FOLDERS:
+    if cfg.get('default_scope') == FOLDER_SCOPE:
         _check_folder(out)
         _metric_with(cfg, metrics, 'output_dir', '--out').output_dir = out
     else:

@@ -93,6 +93,8 @@ class DiffusionBackbone(BaseModule):
             which its weights' names in a checkpoint begin.
         out_channels (tuple[int, ...]): Channels of each returned map.
         strides (tuple[int, ...]): Stride of each returned map.
+        out_indices (tuple[int, ...]): ``blocks``, by the name under which
+            OpenMMLab's tools look for them.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -153,6 +155,7 @@ class DiffusionBackbone(BaseModule):
         taps = [self.arch.blocks[number - 1] for number in self.blocks]
         self.out_channels = tuple(tap.channels for tap in taps)
         self.strides = tuple(tap.stride for tap in taps)
+        self.out_indices = self.blocks
         deepest, last_block = max(self.blocks), self._last_block()
         up_to = self._check_frozen(frozen)
         network = self.build_network(last_block, gradient_checkpointing=with_cp)
