@@ -298,12 +298,9 @@ def test_segmentor_of_any_size(root, tmp_path):
 @pytest.mark.parametrize(
     ('config', 'options'),
     [
-        ('upernet_gd_digit-scenes.py', dict()),
         ('upernet_diffeed_digit-scenes.py', dict(size=(50, 61))),
-        ('difformer_gd_digit-scenes.py', dict(input='normalized')),
         ('mask-rcnn_gd-small_nuclei.py', dict(output='neck', size=(64, 96), dynamic_size=True)),
         ('stable-diffusion/upernet_sd-small_digit-scenes.py', dict()),
-        ('dit/upernet_dit-small_digit-scenes.py', dict(dynamic_size=True)),
     ],
 )
 def test_every_family(root, tmp_path, config, options):

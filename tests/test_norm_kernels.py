@@ -94,10 +94,11 @@ def test_sizes_of_the_published_models(channels):
         check((2, channels, side, side), scaled=1)
 
 
-@pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
-@pytest.mark.parametrize('silu', [True, False])
-@pytest.mark.parametrize('scaled', [0, 1, 3])
-@pytest.mark.parametrize('added', [0, 1, 3])
+@pytest.mark.parametrize(
+    ('dtype', 'silu'),
+    [(torch.float32, True), (torch.float32, False), (torch.float16, True), (torch.bfloat16, True)],
+)
+@pytest.mark.parametrize(('scaled', 'added'), [(0, 0), (1, 0), (3, 1), (1, 3), (0, 1)])
 def test_every_form(added, scaled, silu, dtype):
     check((3, 64, 5, 7), scaled, silu, dtype=dtype, added=added)
 
@@ -168,7 +169,7 @@ def test_a_layout_that_is_another_is_converted():
 
 @pytest.mark.parametrize(
     ('changes', 'timesteps'),
-    [({}, [90]), ({}, [90, 300]), (dict(use_scale_shift_norm=False), [90, 300])],
+    [({}, [90]), (dict(use_scale_shift_norm=False), [90, 300])],
 )
 def test_a_unet_with_the_kernels_equals_one_without(changes, timesteps, monkeypatch):
     """Features, and gradients of all weights and the input, which are tested on their own."""

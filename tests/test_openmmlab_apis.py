@@ -25,8 +25,9 @@ def image(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_scope_of_others():
-    """Each of these sets the default scope for good."""
+    """Each of these sets the default scope for good, and some take one that is there."""
     before = DefaultScope._instance_dict.copy()
+    DefaultScope._instance_dict.clear()
     yield
     DefaultScope._instance_dict.clear()
     DefaultScope._instance_dict.update(before)

@@ -212,6 +212,9 @@ def test_what_a_resume_changes_is_said(finished, train, tmp_path, capsys):
     # With the averages of Adam's, which a new optimizer would begin anew.
     states = load_run(tmp_path / 'x/iter_12.pth')['optimizer']['state']
     assert {state['step'].item() for state in states.values()} == {12}
+    # A run that begins in the same second would go on with the file.
+    for log in (tmp_path / 'x').rglob('*.log'):
+        log.unlink()
     train('x', '--resume', *LONGER, *options)
     assert ', was ' not in log_of(tmp_path / 'x')
     assert 'has done 12 of 12 iterations: nothing is left' in log_of(tmp_path / 'x')

@@ -209,7 +209,7 @@ def test_other_families_train_resume_and_test(config, root, digit_scenes, tmp_pa
     assert 0 <= float(miou(printed)) <= 100
 
 
-def test_unknown_options_and_files_are_refused(tmp_path, run):
+def test_unknown_options_and_files_are_refused(digit_scenes, tmp_path, run):
     assert 'usage' in run('python', 'tools/train.py', fails=True)
     assert 'Usage' in run('bash', 'tools/dist_train.sh', fails=True)
     demo = ('python', 'tools/image_demo.py')
@@ -241,7 +241,7 @@ def test_unknown_options_and_files_are_refused(tmp_path, run):
     assert 'work_dirs/CONFIG_NAME/test' in run(*test, '--help')
     printed = run('python', 'tools/train.py', config, '--amp', fails=True)
     assert '--amp needs a GPU' in printed
-    data = f'test_dataloader.dataset.data_root={tmp_path}'
+    data = f'test_dataloader.dataset.data_root={digit_scenes}'
     printed = run(*test, '--cfg-options', data, fails=True)
     assert 'checkpoint: checkpoint file no.pth does not exist' in printed
     assert 'Traceback' not in printed
