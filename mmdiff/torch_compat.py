@@ -5,6 +5,7 @@ import codecs
 import io
 import pickle
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from os import PathLike
 from types import SimpleNamespace
@@ -95,8 +96,12 @@ def _pickle_of(allowed: Sequence[Callable | tuple[Callable, str]]) -> SimpleName
     """A pickle module whose files can name weights, and what is allowed besides."""
     from torch._weights_only_unpickler import _get_allowed_globals
 
-    # Newer lists have the second, which arrays are written with.
-    known = {**_get_allowed_globals(), '_codecs.encode': codecs.encode}
+    # Newer lists have these, with which arrays and schedules are written.
+    known = {
+        **_get_allowed_globals(),
+        '_codecs.encode': codecs.encode,
+        'collections.Counter': Counter,
+    }
     for entry in allowed:
         value, name = entry if isinstance(entry, tuple) else (entry, _name_of(entry))
         known[name] = value

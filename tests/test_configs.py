@@ -13,6 +13,7 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 
 from mmdiff.diffusion import get_architecture
 from mmdiff.engine.unread_settings import check_config
+from mmdiff.torch_compat import has_custom_operators
 
 ROOT = Path(__file__).parent.parent
 PATHS = [path for path in sorted((ROOT / 'configs').rglob('*.py')) if '_base_' not in path.parts]
@@ -45,6 +46,9 @@ def of_scope(scope, model_type=None):
 
 def build(cfg):
     init_default_scope(cfg.default_scope)
+    if not has_custom_operators() and 'with_cp' in cfg.model.get('backbone', ()):
+        # Older PyTorch does not compute again on the meta device.
+        cfg.model.backbone.with_cp = False
     return revert_sync_batchnorm(MODELS.build(cfg.model)).train()
 
 

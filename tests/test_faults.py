@@ -201,7 +201,8 @@ class Reduced:
 )
 def test_only_what_is_logged_is_loaded_besides_weights(value, tmp_path):
     torch.save({'value': value}, tmp_path / 'run.pth')
-    with pytest.raises(CheckpointError, match='holds more than weights'):
+    # PyTorch 2.1 reads an array of objects, of which none is more than allowed.
+    with pytest.raises(CheckpointError, match=r'holds more than weights|is not a state dict'):
         load_run(tmp_path / 'run.pth')
 
 

@@ -21,6 +21,7 @@ from mmdiff.diffusion.stable_diffusion import (
 from mmdiff.engine import fsdp
 from mmdiff.engine.fsdp import FSDPStrategy, ShardedModel, find_units
 from mmdiff.engine.weights_only import load_run
+from mmdiff.torch_compat import has_custom_operators
 
 
 def test_units_of_other_families():
@@ -75,6 +76,7 @@ class Predicts(BaseModel):
         return self.layer(x)
 
 
+@pytest.mark.skipif(not has_custom_operators(), reason='FSDP of older PyTorch needs a GPU')
 def test_predictions_gather_nothing(process_group):
     sharded = ShardedModel(Predicts(), device_id=torch.device('cpu'))
     for step in (sharded.val_step, sharded.test_step):
@@ -91,6 +93,7 @@ def test_batch_norm_is_synchronised(process_group, tmp_path):
     assert isinstance(strategy._wrap_model(nn.BatchNorm2d(3)).module, nn.SyncBatchNorm)
 
 
+@pytest.mark.skipif(not has_custom_operators(), reason='FSDP of older PyTorch needs a GPU')
 def test_weights_of_another_model(process_group, tmp_path, monkeypatch):
     """What fits is loaded, as for ``load_from`` without FSDP."""
     log = Mock()
