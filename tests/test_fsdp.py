@@ -76,7 +76,9 @@ class Predicts(BaseModel):
         return self.layer(x)
 
 
-@pytest.mark.skipif(not has_custom_operators(), reason='FSDP of older PyTorch needs a GPU')
+@pytest.mark.skipif(
+    not has_custom_operators(), reason='FSDP of PyTorch 2.1 makes CUDA streams, also on a CPU'
+)
 def test_predictions_gather_nothing(process_group):
     sharded = ShardedModel(Predicts(), device_id=torch.device('cpu'))
     for step in (sharded.val_step, sharded.test_step):
@@ -93,7 +95,9 @@ def test_batch_norm_is_synchronised(process_group, tmp_path):
     assert isinstance(strategy._wrap_model(nn.BatchNorm2d(3)).module, nn.SyncBatchNorm)
 
 
-@pytest.mark.skipif(not has_custom_operators(), reason='FSDP of older PyTorch needs a GPU')
+@pytest.mark.skipif(
+    not has_custom_operators(), reason='FSDP of PyTorch 2.1 makes CUDA streams, also on a CPU'
+)
 def test_weights_of_another_model(process_group, tmp_path, monkeypatch):
     """What fits is loaded, as for ``load_from`` without FSDP."""
     log = Mock()
