@@ -1,0 +1,30 @@
+# A small diffusion model of CamVid's street scenes, without their labels.
+_base_ = ['./_base_/datasets/camvid_images.py', './_base_/default_runtime_pretrain.py']
+model = dict(
+    type='mmdiff.DenoisingModel',
+    arch='adm-64-small',
+    # [-1, 1] RGB.
+    data_preprocessor=dict(
+        type='ImgDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True
+    ),
+    amp_dtype='bfloat16',
+)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='mmdiff.FusedAdamW', lr=1e-3, weight_decay=0.0),
+    clip_grad=dict(max_norm=1.0),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=200),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=200, end=3000),
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=3000, val_interval=500)
+val_cfg = dict()
+default_hooks = dict(checkpoint=dict(interval=250))
+custom_hooks = [
+    dict(type='mmdiff.ProgressBarHook'),
+    dict(type='EMAHook', ema_type='MomentumAnnealingEMA', momentum=1e-4, gamma=10),
+    dict(type='mmdiff.SaveUNetHook', dtype='float16'),
+    dict(type='mmdiff.SamplePictureHook'),
+]
+randomness = dict(seed=0)
