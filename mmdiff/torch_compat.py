@@ -7,6 +7,7 @@ import pickle
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from inspect import signature
 from os import PathLike
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +35,11 @@ def autocast_dtype(device_type: str) -> torch.dtype | None:
 def has_custom_operators() -> bool:
     """Whether an operator can be written in Python (from 2.4 on), such as a Triton kernel's."""
     return hasattr(torch.library, 'custom_op')
+
+
+def can_shard_without_gpu() -> bool:
+    """Whether FSDP works on a CPU: older ones ask for a stream there, which 2.1 has not."""
+    return 'priority' in signature(torch.cpu.Stream).parameters
 
 
 def is_compiling() -> bool:

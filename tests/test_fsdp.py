@@ -21,7 +21,12 @@ from mmdiff.diffusion.stable_diffusion import (
 from mmdiff.engine import fsdp
 from mmdiff.engine.fsdp import FSDPStrategy, ShardedModel, find_units
 from mmdiff.engine.weights_only import load_run
-from mmdiff.torch_compat import has_custom_operators
+from mmdiff.torch_compat import can_shard_without_gpu
+
+shards = pytest.mark.skipif(
+    not torch.cuda.is_available() and not can_shard_without_gpu(),
+    reason='FSDP of PyTorch 2.1 makes CUDA streams, also on a CPU',
+)
 
 
 def test_units_of_other_families():
@@ -76,9 +81,7 @@ class Predicts(BaseModel):
         return self.layer(x)
 
 
-@pytest.mark.skipif(
-    not has_custom_operators(), reason='FSDP of PyTorch 2.1 makes CUDA streams, also on a CPU'
-)
+@shards
 def test_predictions_gather_nothing(process_group):
     sharded = ShardedModel(Predicts(), device_id=torch.device('cpu'))
     for step in (sharded.val_step, sharded.test_step):
@@ -90,14 +93,13 @@ def test_predictions_gather_nothing(process_group):
     assert sharded.backward_prefetch is BackwardPrefetch.BACKWARD_PRE
 
 
+@shards
 def test_batch_norm_is_synchronised(process_group, tmp_path):
     strategy = FSDPStrategy(work_dir=str(tmp_path), sync_bn='torch')
     assert isinstance(strategy._wrap_model(nn.BatchNorm2d(3)).module, nn.SyncBatchNorm)
 
 
-@pytest.mark.skipif(
-    not has_custom_operators(), reason='FSDP of PyTorch 2.1 makes CUDA streams, also on a CPU'
-)
+@shards
 def test_weights_of_another_model(process_group, tmp_path, monkeypatch):
     """What fits is loaded, as for ``load_from`` without FSDP."""
     log = Mock()
@@ -151,9 +153,18 @@ def test_training_memory(tmp_path, root, run):
     assert 'must be a config of MMSegmentation' in printed
 
 
-def test_what_does_not_work_is_refused(monkeypatch, tmp_path):
+def test_where_it_cannot_run_it_is_refused(monkeypatch, tmp_path):
     with pytest.raises(RuntimeError, match=r'single process: start it with tools/dist_train\.sh'):
         FSDPStrategy(work_dir=str(tmp_path))
+    monkeypatch.setattr('mmdiff.engine.fsdp.is_distributed', lambda: True)
+    monkeypatch.setattr('mmdiff.engine.fsdp.get_device', lambda: 'cpu')
+    monkeypatch.setattr('mmdiff.engine.fsdp.can_shard_without_gpu', lambda: False)
+    with pytest.raises(RuntimeError, match=r'FSDP of PyTorch .* needs GPUs, .* train without FSDP'):
+        FSDPStrategy(work_dir=str(tmp_path))
+
+
+@shards
+def test_what_does_not_work_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr('mmdiff.engine.fsdp.is_distributed', lambda: True)
     strategy = FSDPStrategy(work_dir=str(tmp_path))
     optim_wrapper = dict(optimizer=dict(type='SGD', lr=1), clip_grad=dict(max_norm=1))
@@ -174,6 +185,7 @@ def of_several_sizes(ade20k, tmp_path):  # noqa: F811
     return root
 
 
+@shards
 @pytest.mark.slow
 def test_sharded_training_equals_training_and_resumes(of_several_sizes, tmp_path, run):
     """Two processes with FSDP, and two without."""

@@ -20,6 +20,7 @@ from mmdiff.diffusion.adm import BlockLayers
 from mmdiff.diffusion.dit import TransformerBlock
 from mmdiff.engine.hooks.safe_checkpoint import PARTIAL
 from mmdiff.registry import STRATEGIES
+from mmdiff.torch_compat import can_shard_without_gpu
 
 # Below, gathering a layer by itself costs more messages than it saves memory.
 MIN_LAYER_WEIGHTS = 1_000_000
@@ -128,7 +129,8 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     Raises:
         ValueError: If the optimizer wrapper has ``clip_grad``: MMEngine would
             clip by the norm of each GPU's shard.
-        RuntimeError: If the run is not distributed.
+        RuntimeError: If the run is not distributed, or without a GPU where
+            PyTorch cannot.
     """
 
     def __init__(self, *, model_wrapper: dict | None = None, **kwargs):
@@ -149,6 +151,11 @@ class FSDPStrategy(MMEngineFSDPStrategy):
             raise RuntimeError(
                 'FSDPStrategy shards a model over several GPUs, but this run is a single process: '
                 'start it with tools/dist_train.sh or tools/slurm_train.sh'
+            )
+        if on_cpu and not can_shard_without_gpu():
+            raise RuntimeError(
+                f'FSDP of PyTorch {torch.__version__} needs GPUs, and there is none: use a newer '
+                'PyTorch, or train without FSDP'
             )
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
