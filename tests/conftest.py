@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from warm_python import run_script
 
 # First, as MMPretrain does not import beside transformers 5 without it.
 import mmdiff  # noqa: F401
@@ -41,19 +42,24 @@ def environment() -> dict[str, str]:
 def run(environment):
     """Run a command in the clone, with this environment's Python; return what it printed."""
 
-    def run_command(*command, fails=False, **kwargs):
-        result = subprocess.run(
-            [str(part) for part in command],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            **kwargs,
-        )
-        assert (result.returncode != 0) == fails, result.stdout[-5000:]
-        return result.stdout
+    def run_command(*command, fails=False, timeout=None):
+        program, *arguments = map(str, command)
+        if program == 'python' and arguments[0].endswith('.py'):
+            status, printed = run_script(arguments, ROOT, environment, timeout)
+        else:
+            result = subprocess.run(
+                [program, *arguments],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                timeout=timeout,
+            )
+            status, printed = result.returncode, result.stdout
+        assert (status != 0) == fails, printed[-5000:]
+        return printed
 
     return run_command
 

@@ -1,6 +1,6 @@
-"""Train a small segmentor in processes that are killed, until 20 were.
+"""Train a small segmentor in processes that are killed, until so many were.
 
-Usage: training_that_is_killed.py DATA_ROOT WORK_DIR
+Usage: training_that_is_killed.py DATA_ROOT WORK_DIR [KILLS, by default 20]
 
 Imports once and forks for each attempt, so that an attempt takes a second. Prints how many
 processes were killed, and how often the run then ended with the weights of an undisturbed one.
@@ -118,7 +118,8 @@ def killed_run(data_root, work_dir, rng, whole):
 
 
 def main():
-    data_root, out = map(Path, sys.argv[1:])
+    data_root, out = map(Path, sys.argv[1:3])
+    wanted = int(sys.argv[3]) if len(sys.argv) > 3 else 20
     torch.set_num_threads(1)
     rng = random.Random(0)
     begin = time.monotonic()
@@ -127,7 +128,7 @@ def main():
     expected = last_checkpoint(out / 'undisturbed')
     assert expected['meta']['iter'] == ITERATIONS
     kills = runs = 0
-    while kills < 20:
+    while kills < wanted:
         work_dir = out / f'killed_{runs}'
         kills += killed_run(data_root, work_dir, rng, whole)
         checkpoint = last_checkpoint(work_dir)
