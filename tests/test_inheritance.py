@@ -1,13 +1,13 @@
 """Another project, elsewhere, trains with configs that inherit mmdiff's."""
 
+import re
 import shutil
-import subprocess
-import sys
 from contextlib import ExitStack
 
 import pytest
 from mmengine.hub import get_config
 from mmengine.registry import MODELS, DefaultScope
+from warm_python import run_script
 
 from mmdiff import registry
 
@@ -23,23 +23,24 @@ def project(root, tmp_path, classified_scenes):
     return tmp_path / 'project'
 
 
-@pytest.mark.parametrize(('config', 'by'), [
-    ('segmentation', 'path'), ('segmentation', 'package'), ('detection', 'package'),
-    ('classification', 'package'),
+@pytest.mark.parametrize(('config', 'by', 'score'), [
+    ('segmentation', 'path', 'mIoU'), ('segmentation', 'package', 'mIoU'),
+    ('detection', 'package', 'coco/segm_mAP'), ('classification', 'package', 'accuracy/top1'),
 ])  # fmt: skip
-def test_training(config, by, project, environment):
+def test_training_resume_and_test(config, by, score, project, environment):
     path = project / f'{config}.py'
     if by == 'path':
         path.write_text(path.read_text().replace('mmdiff::_base_/../', '../mmdiff/configs/'))
-    result = subprocess.run(
-        [sys.executable, 'train.py', path.name],
-        cwd=project, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr[-5000:]
-    assert (project / 'work' / 'iter_2.pth').is_file()
-    printed = result.stdout + result.stderr
+    status, printed = run_script(['train.py', path.name], project, environment)
+    assert status == 0, printed[-5000:]
     assert 'Iter(train) [2/2]' in printed
     assert 'Failed to search registry' not in printed
+    status, printed = run_script(['train.py', path.name, '--resume'], project, environment)
+    assert status == 0, printed[-5000:]
+    assert (project / 'work' / 'iter_3.pth').is_file()
+    assert 'Iter(train) [3/3]' in printed
+    assert 'Iter(train) [2/3]' not in printed
+    assert re.search(rf'Iter\(test\).*{score}: \d', printed)
 
 
 def test_a_name_with_a_scope_is_of_that_scope():

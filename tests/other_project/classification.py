@@ -7,3 +7,4 @@ loader = dict(
 )
 train_dataloader = dict(batch_size=2, **loader)
 val_dataloader = loader
+test_dataloader = loader

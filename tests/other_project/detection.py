@@ -5,4 +5,6 @@ default_hooks = dict(logger=dict(interval=1))
 loader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root='scenes'))
 train_dataloader = dict(batch_size=2, **loader)
 val_dataloader = loader
+test_dataloader = loader
 val_evaluator = dict(ann_file='scenes/annotations/instances_validation.json')
+test_evaluator = dict(ann_file='scenes/annotations/instances_test.json')

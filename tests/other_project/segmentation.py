@@ -5,6 +5,7 @@ default_hooks = dict(logger=dict(interval=1))
 loader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root='scenes'))
 train_dataloader = dict(batch_size=2, **loader)
 val_dataloader = loader
+test_dataloader = loader
 # Another head in its place.
 model = dict(
     auxiliary_head=None,
