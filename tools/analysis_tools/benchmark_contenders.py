@@ -100,7 +100,7 @@ def load(module: nn.Module, weights: Path, device: str) -> nn.Module:
     """Fill a module that was built on the meta device with what it needs of a file."""
     if device == 'meta':
         return module
-    stored = torch.load(weights, mmap=True, weights_only=True)
+    stored = torch.load(str(weights), mmap=True, weights_only=True)
     # Copied, in the module's own memory format.
     module.to_empty(device=device).load_state_dict(
         {key: stored[key] for key in module.state_dict()}
