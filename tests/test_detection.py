@@ -15,6 +15,7 @@ from PIL import Image
 
 import mmdiff.detection  # noqa: F401, as custom_imports does in a config
 
+ROOT = Path(__file__).parent.parent
 CLASSES = ('cat', 'dog')
 
 
@@ -73,8 +74,21 @@ def dataset(folder, **kwargs):
     )
 
 
-def detector(root):
-    cfg = Config.fromfile(root / 'configs/_base_/models/mask-rcnn_gd-small.py')
+def with_heads_of_vitdet(model):
+    """On a feature of half the stride, as all strides are halved in the small model."""
+    vitdet = Config.fromfile(ROOT / 'configs/_base_/models/mask-rcnn_vitdet.py').model
+    model.backbone.blocks = (10,)
+    model.neck = dict(vitdet.neck, in_channels=128, out_channels=64)
+    model.rpn_head.num_convs = vitdet.rpn_head.num_convs
+    for head in ('bbox_head', 'mask_head'):
+        of_vitdet = vitdet.roi_head[head]
+        model.roi_head[head] |= dict(
+            type=of_vitdet.type, norm_cfg=of_vitdet.norm_cfg, conv_out_channels=64
+        )
+
+
+def detector(heads='light'):
+    cfg = Config.fromfile(ROOT / 'configs/_base_/models/mask-rcnn_gd-small.py')
     cfg.merge_from_dict(
         {
             'model.roi_head.bbox_head.num_classes': len(CLASSES),
@@ -83,6 +97,8 @@ def detector(root):
             'model.test_cfg.rcnn.score_thr': 0.0,
         }
     )
+    if heads == 'vitdet':
+        with_heads_of_vitdet(cfg.model)
     init_default_scope('mmdet')
     torch.manual_seed(0)
     return MODELS.build(cfg.model)
@@ -105,12 +121,19 @@ TROUBLES = {
 }
 
 
-@pytest.mark.parametrize('trouble', TROUBLES)
-def test_trains_and_predicts(trouble, root, tmp_path):
+@pytest.mark.parametrize(
+    ('trouble', 'heads'),
+    [
+        *((trouble, 'light') for trouble in TROUBLES),
+        ('no instances at all', 'vitdet'),
+        ('odd sides', 'vitdet'),
+    ],
+)
+def test_trains_and_predicts(trouble, heads, tmp_path):
     data = dataset(write_coco(tmp_path / 'coco', TROUBLES[trouble]))
     samples = [data[number] for number in range(len(data))]
     assert len(samples) == 2
-    model = detector(root).train()
+    model = detector(heads).train()
     batch = model.data_preprocessor(pseudo_collate(samples), training=True)
     losses = model(**batch, mode='loss')
     loss, _ = model.parse_losses(losses)
@@ -170,7 +193,7 @@ VITDET = {
 
 @pytest.fixture(scope='module')
 def coco_config():
-    return Config.fromfile(Path(__file__).parent.parent / 'configs/mask-rcnn_gd_coco.py')
+    return Config.fromfile(ROOT / 'configs/mask-rcnn_gd_coco.py')
 
 
 @pytest.mark.parametrize('part', VITDET)

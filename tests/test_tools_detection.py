@@ -72,6 +72,12 @@ def small_coco(cfg, data_root) -> dict:
     options['model.backbone.init_cfg'] = None
     # An untrained model is sure of nothing, and without a result there is no metric.
     options['model.test_cfg.rcnn.score_thr'] = 0.0
+    # Few regions, as the heads that they go through are large.
+    options |= {
+        'model.train_cfg.rpn_proposal.max_per_img': 40,
+        'model.train_cfg.rcnn.sampler.num': 32,
+        'model.test_cfg.rpn.max_per_img': 40,
+    }
     if cfg.model.backbone.type.startswith('mmdiff.'):
         blocks = FOUR_BLOCKS if len(cfg.model.backbone.blocks) == 4 else ONE_BLOCK
         options |= {

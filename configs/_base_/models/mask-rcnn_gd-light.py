@@ -17,4 +17,5 @@ model = dict(
     roi_head=dict(
         bbox_head=dict(type='Shared2FCBBoxHead', norm_cfg=None), mask_head=dict(norm_cfg=None)
     ),
+    train_cfg=dict(rcnn=dict(assigner=dict(match_low_quality=True))),
 )

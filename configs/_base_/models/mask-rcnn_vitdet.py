@@ -1,6 +1,6 @@
-# The heads and the neck of ViTDet, for 80 classes, on one feature of stride 16: in place of
-# MMDetection's Mask R-CNN's, two convolutions in the RPN, four and one fully connected layer for
-# boxes, and layer norm in both heads of regions.
+# The heads and the neck of ViTDet, for 80 classes, on one feature of stride 16. MMDetection's Mask
+# R-CNN has one convolution in the RPN, not two; two fully connected layers for boxes, not four
+# convolutions and one; no layer norm; and boxes of low quality may match.
 # A backbone, and the neck's in_channels, come from the config that inherits this.
 _base_ = './mask-rcnn.py'
 norm_cfg = dict(type='mmpretrain.LN2d', eps=1e-6)
@@ -11,4 +11,5 @@ model = dict(
         bbox_head=dict(type='Shared4Conv1FCBBoxHead', norm_cfg=norm_cfg),
         mask_head=dict(norm_cfg=norm_cfg),
     ),
+    train_cfg=dict(rcnn=dict(assigner=dict(match_low_quality=False))),
 )
