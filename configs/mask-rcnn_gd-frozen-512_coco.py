@@ -1,6 +1,6 @@
-# For one small GPU (not in the paper): a frozen U-Net and images of half the size. All 4 images of
-# a batch are on it, so that the iterations are 10 epochs again.
-_base_ = './mask-rcnn_gd_coco.py'
+# For one small GPU (not in the paper): a frozen U-Net, images of half the size, light heads. All 4
+# images of a batch are on it, so that the iterations are 10 epochs again.
+_base_ = './mask-rcnn_gd-light_coco.py'
 image_size = (512, 512)
 train_pipeline = [
     dict(type='LoadImageFromFile', _scope_='mmdiff'),
@@ -15,7 +15,6 @@ train_pipeline = [
         allow_negative_crop=True,
     ),
     dict(type='FilterAnnotations', min_gt_bbox_wh=(1e-2, 1e-2)),
-    dict(type='Pad', size=image_size, pad_val=dict(img=(114, 114, 114))),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
@@ -27,7 +26,9 @@ test_pipeline = [
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
     ),
 ]
-model = dict(backbone=dict(frozen='all', with_cp=False))
+model = dict(
+    data_preprocessor=dict(pad_size_divisor=512), backbone=dict(frozen='all', with_cp=False)
+)
 train_dataloader = dict(batch_size=4, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -13,7 +13,9 @@ model = dict(
     # There are up to 151 in an image.
     test_cfg=dict(rcnn=dict(max_per_img=200)),
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.05))
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-3, weight_decay=0.05), paramwise_cfg=dict(bias_decay_mult=0.0)
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=400),

@@ -2,17 +2,20 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import DATASETS, MODELS, PARAM_SCHEDULERS, init_default_scope
 from PIL import Image
 
 import mmdiff.detection  # noqa: F401, as custom_imports does in a config
 
+ROOT = Path(__file__).parent.parent
 CLASSES = ('cat', 'dog')
 
 
@@ -71,8 +74,21 @@ def dataset(folder, **kwargs):
     )
 
 
-def detector(root):
-    cfg = Config.fromfile(root / 'configs/_base_/models/mask-rcnn_gd-small.py')
+def with_heads_of_vitdet(model):
+    """On a feature of half the stride, as all strides are halved in the small model."""
+    vitdet = Config.fromfile(ROOT / 'configs/_base_/models/mask-rcnn_vitdet.py').model
+    model.backbone.blocks = (10,)
+    model.neck = dict(vitdet.neck, in_channels=128, out_channels=64)
+    model.rpn_head.num_convs = vitdet.rpn_head.num_convs
+    for head in ('bbox_head', 'mask_head'):
+        of_vitdet = vitdet.roi_head[head]
+        model.roi_head[head] |= dict(
+            type=of_vitdet.type, norm_cfg=of_vitdet.norm_cfg, conv_out_channels=64
+        )
+
+
+def detector(heads='light'):
+    cfg = Config.fromfile(ROOT / 'configs/_base_/models/mask-rcnn_gd-small.py')
     cfg.merge_from_dict(
         {
             'model.roi_head.bbox_head.num_classes': len(CLASSES),
@@ -81,6 +97,8 @@ def detector(root):
             'model.test_cfg.rcnn.score_thr': 0.0,
         }
     )
+    if heads == 'vitdet':
+        with_heads_of_vitdet(cfg.model)
     init_default_scope('mmdet')
     torch.manual_seed(0)
     return MODELS.build(cfg.model)
@@ -103,12 +121,19 @@ TROUBLES = {
 }
 
 
-@pytest.mark.parametrize('trouble', TROUBLES)
-def test_trains_and_predicts(trouble, root, tmp_path):
+@pytest.mark.parametrize(
+    ('trouble', 'heads'),
+    [
+        *((trouble, 'light') for trouble in TROUBLES),
+        ('no instances at all', 'vitdet'),
+        ('odd sides', 'vitdet'),
+    ],
+)
+def test_trains_and_predicts(trouble, heads, tmp_path):
     data = dataset(write_coco(tmp_path / 'coco', TROUBLES[trouble]))
     samples = [data[number] for number in range(len(data))]
     assert len(samples) == 2
-    model = detector(root).train()
+    model = detector(heads).train()
     batch = model.data_preprocessor(pseudo_collate(samples), training=True)
     losses = model(**batch, mode='loss')
     loss, _ = model.parse_losses(losses)
@@ -127,6 +152,112 @@ def test_trains_and_predicts(trouble, root, tmp_path):
         assert (found.bboxes >= 0).all()
         assert (found.bboxes[:, 2] <= width).all()
         assert (found.bboxes[:, 3] <= height).all()
+
+
+# In detectron2's configs/common/models/mask_rcnn_vitdet.py, on a ViT-L, whose feature has 1024
+# channels as block 24 has. Its names stand beside ours where they differ.
+CONV = (256, 256, 3, 3)
+NORM = [(256,), (256,)]
+VITDET = {
+    'neck': [
+        # simfp_2 to simfp_5
+        (1024, 512, 2, 2), (512,), (512,), (512,), (512, 256, 2, 2), (256,),
+        (256, 256, 1, 1), *NORM, CONV, *NORM,
+        (1024, 512, 2, 2), (512,), (256, 512, 1, 1), *NORM, CONV, *NORM,
+        (256, 1024, 1, 1), *NORM, CONV, *NORM,
+        (256, 1024, 1, 1), *NORM, CONV, *NORM,
+    ],
+    'rpn_head': {
+        'rpn_conv.0.conv.weight': CONV, 'rpn_conv.0.conv.bias': (256,),  # conv.conv0
+        'rpn_conv.1.conv.weight': CONV, 'rpn_conv.1.conv.bias': (256,),  # conv.conv1
+        'rpn_cls.weight': (3, 256, 1, 1), 'rpn_cls.bias': (3,),  # objectness_logits
+        'rpn_reg.weight': (12, 256, 1, 1), 'rpn_reg.bias': (12,),  # anchor_deltas
+    },
+    'bbox_head': {
+        # conv1 to conv4, and their norm
+        **{f'shared_convs.{i}.conv.weight': CONV for i in range(4)},
+        **{f'shared_convs.{i}.ln.{name}': (256,) for i in range(4) for name in ('weight', 'bias')},
+        'shared_fcs.0.weight': (1024, 256 * 7 * 7), 'shared_fcs.0.bias': (1024,),  # fc1
+        'fc_cls.weight': (81, 1024), 'fc_cls.bias': (81,),  # cls_score
+        'fc_reg.weight': (320, 1024), 'fc_reg.bias': (320,),  # bbox_pred
+    },
+    'mask_head': {
+        # mask_fcn1 to mask_fcn4, and their norm
+        **{f'convs.{i}.conv.weight': CONV for i in range(4)},
+        **{f'convs.{i}.ln.{name}': (256,) for i in range(4) for name in ('weight', 'bias')},
+        'upsample.weight': (256, 256, 2, 2), 'upsample.bias': (256,),  # deconv
+        'conv_logits.weight': (80, 256, 1, 1), 'conv_logits.bias': (80,),  # predictor
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def coco_config():
+    return Config.fromfile(ROOT / 'configs/mask-rcnn_gd_coco.py')
+
+
+@pytest.mark.parametrize('part', VITDET)
+def test_heads_and_neck_are_vitdets(part, coco_config):
+    init_default_scope('mmdet')
+    cfg = coco_config.model.get(part) or coco_config.model.roi_head[part]
+    with torch.device('meta'):
+        module = MODELS.build(cfg)
+    shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
+    assert (list(shapes.values()) if part == 'neck' else shapes) == VITDET[part]
+    norms = [m for m in module.modules() if isinstance(m, torch.nn.LayerNorm)]
+    assert all(norm.eps == 1e-6 for norm in norms)
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_images_are_padded_to_1024(training, coco_config, tmp_path):
+    """With the mean colour on the right and below, as ViTDet; boxes are clipped to the image."""
+    folder = write_coco(tmp_path / 'coco', [(pixels(30, 40, 3), [((8, 8, 24, 20), 1)])])
+    loader = coco_config.train_dataloader if training else coco_config.test_dataloader
+    data = dataset(folder, pipeline=loader.dataset.pipeline)
+    preprocessor = MODELS.build(coco_config.model.data_preprocessor)
+    batch = preprocessor(pseudo_collate([data[0]]), training=training)
+    (image,), (sample,) = batch['inputs'], batch['data_samples']
+    assert image.shape == (3, 1024, 1024)
+    height, width = sample.img_shape
+    assert sample.batch_input_shape == (1024, 1024)
+    assert (image[:, height:] == 0).all()
+    assert (image[:, :, width:] == 0).all()
+    assert image[:, :height, :width].std() > 0.1
+    if training:
+        assert sample.gt_instances.masks.masks.shape[1:] == (1024, 1024)
+    else:
+        assert (height, width) == (768, 1024)
+
+
+def test_warm_up_takes_16000_images(coco_config):
+    """ViTDet's 250 iterations of 64; the steps are at its shares of the way."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    warm_up, steps = coco_config.param_scheduler
+    scheduler = PARAM_SCHEDULERS.build(dict(warm_up, optimizer=OptimWrapper(optimizer)))
+    rates = []
+    for _ in range(4002):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        scheduler.step()
+    for iteration in (0, 1, 1000, 3998, 4001):
+        expected = min(1e-3 + (1 - 1e-3) * iteration / 3999, 1)
+        assert rates[iteration] == pytest.approx(expected, rel=1e-6)
+    shares = [milestone / steps.end for milestone in steps.milestones]
+    assert shares == pytest.approx([163889 / 184375, 177546 / 184375], abs=1e-4)
+    assert coco_config.auto_scale_lr.base_batch_size * 4000 == 250 * 64
+
+
+def test_weight_decay_of_all_but_norms(coco_config):
+    """As detectron2's common/optim.py."""
+    init_default_scope('mmdet')
+    neck = MODELS.build(dict(coco_config.model.neck, in_channels=8, out_channels=4))
+    optimizer = build_optim_wrapper(neck, coco_config.optim_wrapper).optimizer
+    norms = {
+        id(p) for m in neck.modules() if isinstance(m, torch.nn.LayerNorm) for p in m.parameters()
+    }
+    for group in optimizer.param_groups:
+        for parameter in group['params']:
+            assert group['weight_decay'] == (0 if id(parameter) in norms else 0.1)
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,19 @@ from mmdiff.diffusion import ARCHITECTURES, Architecture, get_architecture
 from mmdiff.models import DifFeedBackbone, GuidedDiffusionBackbone
 from mmdiff.models.backbones import feedback_targets
 
-# By hand from the paper's section 4.1.1.
+# By hand from the paper's section 4.1.1; the target of multi-scale from the authors' code.
 TARGETS_256 = {
     'bottleneck': {21: 17, 24: 14, 27: 11, 30: 8, 33: 5, 36: 2},
     'all': {b: 38 - b for b in range(20, 38)},
     'windowed': {20: 18, 21: 17, 22: 16, 23: 15, 24: 14},
-    'multi-scale': {20: 18, 21: 18, 22: 18, 23: 18, 24: 18},
+    'multi-scale': {20: 14, 21: 14, 22: 14, 23: 14, 24: 14},
 }
 # Block 7 is the middle of SMALL's 13.
 TARGETS_SMALL = {
     'bottleneck': {8: 6, 10: 4, 12: 2},
     'all': {8: 6, 9: 5, 10: 4, 11: 3, 12: 2, 13: 1},
     'windowed': {8: 6, 9: 5, 10: 4, 11: 3, 12: 2},
-    'multi-scale': {8: 6, 9: 6, 10: 6, 11: 6, 12: 6},
+    'multi-scale': {8: 2, 9: 2, 10: 2, 11: 2, 12: 2},
 }
 STRATEGIES = list(TARGETS_SMALL)
 
@@ -287,6 +287,16 @@ def test_bottleneck_is_one_block_a_level():
 def test_target_of_multi_scale():
     arch = ARCHITECTURES['adm-256-uncond']
     assert feedback_targets(arch, 'multi-scale', 15) == dict.fromkeys(range(20, 25), 15)
+
+
+def test_convolutions_start_as_pytorchs():
+    """As in the authors' code: uniform up to one over the square root of the input channels."""
+    torch.manual_seed(0)
+    model = DifFeedBackbone(arch=SMALL, blocks=12)
+    model.init_weights()
+    for layer in model.feedback.values():
+        bound = layer.conv.in_channels**-0.5
+        assert 0.99 * bound < layer.conv.weight.abs().max() <= bound
 
 
 def test_explicit_mapping_in_a_config():

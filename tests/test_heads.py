@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmpretrain.structures import DataSample
 from torch import nn
@@ -98,6 +99,47 @@ def test_pooled_heads_by_hand():
     hidden = F.conv2d(pooled, first.weight, first.bias, stride=2).relu()
     hidden = F.conv2d(hidden, second.weight, second.bias, stride=2).relu()
     torch.testing.assert_close(cnn([feature]), last(hidden.flatten(1)))
+
+
+@pytest.mark.parametrize(
+    ('layers', 'parameters'), enumerate([13.62, 26.21, 38.81, 51.40, 63.99], start=1)
+)
+def test_attention_heads_of_table_14(layers, parameters, root):
+    """13.7, 26.2, 38.8, 51.4 and 64.0 M in the paper, for 1000 classes."""
+    cfg = Config.fromfile(root / f'configs/imagenet-50/attention-1k-{layers}_gd_in50.py')
+    init_default_scope('mmpretrain')
+    size = millions(lambda: MODELS.build(cfg.model.head | dict(num_classes=1000)))
+    assert f'{size:.2f}' == f'{parameters:.2f}'
+    page = (root / 'docs/paper_tables.md').read_text()
+    row = next(line for line in page.splitlines() if cfg.filename.rpartition('/')[2] in line)
+    assert f'| {size:.2f}M |' in row
+
+
+def test_tokens_of_table_14_are_means_of_cells():
+    """The authors' code: a 2x2 average pool, and the class token before."""
+    torch.manual_seed(0)
+    head = AttentionHead(
+        5, in_channels=8, feature_size=16, num_layers=1, embed_dims=8, num_heads=2, pool_size=8,
+        norm=False, project=False,
+    )  # fmt: skip
+    feature = torch.randn(2, 8, 16, 16)
+    tokens = F.avg_pool2d(feature, 2).flatten(2).transpose(1, 2)
+    tokens = torch.cat([torch.zeros(2, 1, 8), tokens], dim=1)
+    out = reference_layer(head.layers[0], 8, 2)(tokens)[:, 0]
+    torch.testing.assert_close(head([feature]), head.fc(out), rtol=1e-4, atol=1e-4)
+
+
+def test_transformer_starts_as_pytorchs_linear_layers():
+    """As the authors' and timm's: up to one over the square root of the input channels."""
+    torch.manual_seed(0)
+    head = AttentionHead(5, in_channels=8, feature_size=4, embed_dims=64)
+    head.init_weights()
+    linear = [m for m in head.layers.modules() if isinstance(m, nn.Linear)]
+    assert len(linear) == 2 * 4
+    for layer in linear:
+        bound = layer.in_features**-0.5
+        assert 0.99 * bound < layer.weight.abs().max() <= bound
+        assert layer.bias is None or 0.8 * bound < layer.bias.abs().max() <= bound
 
 
 def reference_layer(layer, dims, heads):

@@ -25,6 +25,8 @@ FOUR_BLOCKS = {
     'in_channels': (32, 64, 128, 128),
     'in_strides': (2, 4, 8, 8),
 }
+# Of a simple feature pyramid on ONE_BLOCK.
+STRIDES = [2, 4, 8, 16]
 
 
 @pytest.fixture(scope='module')
@@ -50,11 +52,12 @@ def coco(tmp_path_factory) -> Path:
 def small_coco(cfg, data_root) -> dict:
     """What makes a COCO config small: U-Net, images, workers; and where its data is."""
     options = {
-        'train_dataloader.dataset.pipeline.3.scale': (64, 64),
-        'train_dataloader.dataset.pipeline.4.crop_size': (64, 64),
-        'train_dataloader.dataset.pipeline.6.size': (64, 64),
+        'model.data_preprocessor.pad_size_divisor': 64,
         'train_dataloader.batch_size': 1,
     }
+    for index, transform in enumerate(cfg.train_dataloader.dataset.pipeline):
+        for key in {'scale', 'crop_size'} & set(transform):
+            options[f'train_dataloader.dataset.pipeline.{index}.{key}'] = (64, 64)
     for split in ('train', 'val', 'test'):
         options |= {
             f'{split}_dataloader.dataset.data_root': str(data_root),
@@ -69,14 +72,30 @@ def small_coco(cfg, data_root) -> dict:
     options['model.backbone.init_cfg'] = None
     # An untrained model is sure of nothing, and without a result there is no metric.
     options['model.test_cfg.rcnn.score_thr'] = 0.0
+    # Few regions, as the heads that they go through are large.
+    options |= {
+        'model.train_cfg.rpn_proposal.max_per_img': 40,
+        'model.train_cfg.rcnn.sampler.num': 32,
+        'model.test_cfg.rpn.max_per_img': 40,
+    }
     if cfg.model.backbone.type.startswith('mmdiff.'):
         blocks = FOUR_BLOCKS if len(cfg.model.backbone.blocks) == 4 else ONE_BLOCK
         options |= {
             'model.backbone.arch': 'adm-64-small',
             'model.backbone.blocks': blocks['blocks'],
-            'model.neck.in_channels': blocks['in_channels'],
-            'model.neck.in_strides': blocks['in_strides'],
         }
+        if cfg.model.neck.type == 'mmdiff.SimpleFeaturePyramid':
+            options |= {
+                'model.neck.in_channels': blocks['in_channels'][0],
+                'model.rpn_head.anchor_generator.strides': [*STRIDES, 32],
+                'model.roi_head.bbox_roi_extractor.featmap_strides': STRIDES,
+                'model.roi_head.mask_roi_extractor.featmap_strides': STRIDES,
+            }
+        else:
+            options |= {
+                'model.neck.in_channels': blocks['in_channels'],
+                'model.neck.in_strides': blocks['in_strides'],
+            }
     return options
 
 

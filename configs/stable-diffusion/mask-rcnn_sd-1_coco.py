@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/default_runtime_det.py',
 ]
 model = dict(
-    data_preprocessor=dict(pad_size_divisor=64),
+    data_preprocessor=dict(pad_size_divisor=1024),
     backbone=dict(
         _delete_=True,
         type='mmdiff.StableDiffusionBackbone',
@@ -21,7 +21,16 @@ model = dict(
             checkpoint='hf://stable-diffusion-v1-5/stable-diffusion-v1-5',
         ),
     ),
-    neck=dict(in_channels=(640, 1280, 1280, 1280), in_strides=(8, 16, 32, 64)),
+    neck=dict(
+        _delete_=True,
+        type='mmdiff.FeatureAdapter',
+        in_channels=(640, 1280, 1280, 1280),
+        in_strides=(8, 16, 32, 64),
+        out_channels=256,
+        level_convs=True,
+        norm_cfg={{_base_.norm_cfg}},
+        pooled_level=True,
+    ),
 )
 optim_wrapper = dict(
     optimizer=dict(lr=2e-4),

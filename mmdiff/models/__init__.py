@@ -9,7 +9,7 @@ from .backbones import (
     backbone_of,
 )
 from .denoising_model import DenoisingModel
-from .necks import FeatureAdapter
+from .necks import FeatureAdapter, SimpleFeaturePyramid
 
 __all__ = [
     'DenoisingModel',
@@ -19,6 +19,7 @@ __all__ = [
     'FeatureAdapter',
     'GuidedDiffusionBackbone',
     'GuidedDiffusionEncoderBackbone',
+    'SimpleFeaturePyramid',
     'StableDiffusionBackbone',
     'StableDiffusionDifFeedBackbone',
     'backbone_of',

@@ -1,5 +1,5 @@
 # A U-Net and a Mask R-CNN that train on a CPU in minutes, for small images.
-_base_ = './mask-rcnn_gd.py'
+_base_ = './mask-rcnn_gd-light.py'
 # Half the strides of the large one, as what is to be found is small.
 strides = [2, 4, 8, 16]
 roi_extractor = dict(out_channels=64, featmap_strides=strides, finest_scale=28)

@@ -1,5 +1,6 @@
-# Mask R-CNN on the unconditional 256x256 guided-diffusion U-Net (paper, section 4.5).
-_base_ = './mask-rcnn.py'
+# Mask R-CNN on the unconditional 256x256 guided-diffusion U-Net (paper, section 4.5), with the
+# heads and the neck of ViTDet.
+_base_ = './mask-rcnn_vitdet.py'
 # [-1, 1] RGB, what the U-Net was trained on.
 data_preprocessor = dict(
     type='DetDataPreprocessor',
@@ -22,16 +23,5 @@ model = dict(
             '256x256_diffusion_uncond.pt',
         ),
     ),
-    # In place of ViTDet's simple feature pyramid: one feature resized to all levels, and a 3x3
-    # convolution with norm on each.
-    neck=dict(
-        type='mmdiff.FeatureAdapter',
-        in_channels=(1024,),
-        in_strides=(16,),
-        out_channels=256,
-        out_strides=(4, 8, 16, 32),
-        level_convs=True,
-        norm_cfg=dict(type='GN', num_groups=32),
-        pooled_level=True,
-    ),
+    neck=dict(in_channels=1024),
 )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import Sequential
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from mmpretrain.models.heads import ClsHead
 from torch import Tensor, nn
@@ -24,26 +23,33 @@ class Tokenizer(nn.Module):
         size (int): Side of the map that the backbone gives.
         embed_dims (int): Channels of a token.
         pool_size (int): Largest side after pooling.
-        project (bool): Whether there is the 1x1 convolution. The paper leaves
-            it out for table 14.
+        norm (bool): Whether there is the layer norm.
+        project (bool): Whether there is the 1x1 convolution.
     """
 
-    def __init__(self, in_channels: int, size: int, embed_dims: int, pool_size: int, project: bool):
+    def __init__(
+        self,
+        in_channels: int,
+        size: int,
+        embed_dims: int,
+        pool_size: int,
+        norm: bool,
+        project: bool,
+    ):
         super().__init__()
-        self.map_size = size
+        self.map_shape = (in_channels, size, size)
         self.size = min(size, pool_size)
-        self.norm = nn.LayerNorm([in_channels, self.size, self.size])
+        self.norm = nn.LayerNorm([in_channels, self.size, self.size]) if norm else nn.Identity()
         self.project = nn.Conv2d(in_channels, embed_dims, 1) if project else nn.Identity()
 
     def forward(self, feature: Tensor) -> Tensor:
         """Tokens of shape (N, size * size, embed_dims) of a map (N, C, H, W)."""
-        channels = self.norm.normalized_shape[0]
-        if feature.shape[1:] != (channels, self.map_size, self.map_size):
+        if feature.shape[1:] != self.map_shape:
             raise ValueError(
                 f'the feature has shape {tuple(feature.shape[1:])}, but in_channels and '
-                f'feature_sizes say {(channels, self.map_size, self.map_size)}'
+                f'feature_sizes say {self.map_shape}'
             )
-        if self.size < self.map_size:
+        if self.size < self.map_shape[1]:
             feature = F.adaptive_avg_pool2d(feature, self.size)
         return self.project(self.norm(feature)).flatten(2).transpose(1, 2)
 
@@ -55,7 +61,8 @@ class DifFormerHead(ClsHead):
     A tokenizer for each block; the tokens of all blocks of a timestep and a
     class token go through Transformer layers; the class tokens of all
     timesteps are concatenated and classified by a linear layer. Tokenizers
-    and Transformer are shared by the timesteps.
+    and Transformer are shared by the timesteps. Weights start as PyTorch's
+    layers do, the class token at zero.
 
     Args:
         num_classes (int): Number of classes.
@@ -69,8 +76,11 @@ class DifFormerHead(ClsHead):
         embed_dims (int): Width of the Transformer. Defaults to 1024.
         num_heads (int): Attention heads. Defaults to 8.
         pool_size (int): Larger maps are pooled to this side. Defaults to 16.
-        project (bool): Whether tokenizers have their 1x1 convolution; without
-            it ``embed_dims`` must be each block's channels. Defaults to True.
+        norm (bool): Whether tokenizers have their layer norm, which the
+            authors' code leaves out for table 14. Defaults to True.
+        project (bool): Whether tokenizers have their 1x1 convolution, which
+            the paper leaves out for table 14; without it ``embed_dims`` must
+            be each block's channels. Defaults to True.
         kwargs: Arguments of MMPretrain's ``ClsHead``, such as ``loss``.
 
     Raises:
@@ -89,6 +99,7 @@ class DifFormerHead(ClsHead):
         embed_dims: int = 1024,
         num_heads: int = 8,
         pool_size: int = 16,
+        norm: bool = True,
         project: bool = True,
         **kwargs,
     ):
@@ -104,6 +115,7 @@ class DifFormerHead(ClsHead):
             check_int(name, value)
         check_ints('in_channels', in_channels)
         check_ints('feature_sizes', feature_sizes)
+        check_bool('norm', norm)
         check_bool('project', project)
         if len(in_channels) != len(feature_sizes) or not in_channels:
             raise ValueError(
@@ -120,12 +132,13 @@ class DifFormerHead(ClsHead):
         self.num_classes = num_classes
         self.num_timesteps = num_timesteps
         self.tokenizers = nn.ModuleList(
-            Tokenizer(channels, size, embed_dims, pool_size, project)
+            Tokenizer(channels, size, embed_dims, pool_size, norm, project)
             for channels, size in zip(in_channels, feature_sizes, strict=True)
         )
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
-        # MMEngine's, so that init_weights reaches the layers.
-        self.layers = Sequential(
+        # Not MMEngine's, through which init_weights would reach the layers: MMPretrain's start from
+        # other weights than the authors' and timm's.
+        self.layers = nn.Sequential(
             *(
                 TransformerEncoderLayer(
                     embed_dims,

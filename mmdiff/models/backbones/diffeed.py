@@ -43,7 +43,8 @@ class DifFeedMixin(DiffusionBackbone):
             :func:`feedback_targets`, or {decoder block: encoder block}.
             Defaults to ``'bottleneck'``, the paper's choice.
         multi_scale_target (int, optional): The encoder block that
-            ``'multi-scale'`` feeds. Defaults to None: the last one.
+            ``'multi-scale'`` feeds. Defaults to None: the counterpart of the
+            last decoder block that feeds it, 14 in the 256x256 model.
         norm_cfg (dict, optional): Config of the norm of the feedback layers.
             Defaults to None: ``dict(type='BN')``.
 

@@ -27,16 +27,15 @@ def feedback_targets(
       {21, 24, 27, 30, 33, 36}, to their counterparts.
     * ``'all'``: all decoder blocks, 20 to 37, to their counterparts.
     * ``'windowed'``: the first five decoder blocks, 20 to 24, to theirs.
-    * ``'multi-scale'``: the same five, all to one encoder block.
+    * ``'multi-scale'``: the same five, all to one encoder block, 14.
 
     Args:
         arch (DenoiserArchitecture): The architecture.
         feedback (str | Mapping[int, int]): A strategy, or {decoder block:
             encoder block}.
         multi_scale_target (int, optional): The one encoder block of
-            ``'multi-scale'``. The paper does not name it; its parameter
-            count needs one of 1024 channels. Defaults to None: the last
-            encoder block.
+            ``'multi-scale'``. Defaults to None: the counterpart of the last
+            of the five, as in the authors' code. The paper does not name it.
 
     Returns:
         dict[int, int]: {decoder block: encoder block}.
@@ -75,7 +74,8 @@ def feedback_targets(
         raise ValueError(f'feedback must be one of {", ".join(STRATEGIES)}, got {feedback!r}')
     decoder = range(middle + 1, arch.num_blocks + 1)
     if feedback == 'multi-scale':
-        return dict.fromkeys(decoder[:5], multi_scale_target or middle - 1)
+        sources = decoder[:5]
+        return dict.fromkeys(sources, multi_scale_target or 2 * middle - sources[-1])
     sources = {
         'all': decoder,
         'bottleneck': [level[-2] for level in arch.decoder_levels],
@@ -97,7 +97,7 @@ def _check_block(argument, number, part, first, last):
 class FeedbackNetwork(nn.ModuleDict):
     """A 1x1 convolution, batch norm and ReLU for each decoder block that feeds back.
 
-    Paper, section 3.3. The convolutions have no bias.
+    Paper, section 3.3. The convolutions have no bias, and start as PyTorch's do.
 
     Args:
         arch (DenoiserArchitecture): Gives the channels and strides.
@@ -118,6 +118,9 @@ class FeedbackNetwork(nn.ModuleDict):
                 for source, target in targets.items()
             }
         )
+        for layer in self.values():
+            # As in the authors' code. ConvModule has drawn larger weights.
+            layer.conv.reset_parameters()
         self.targets = dict(targets)
         self.strides = {target: arch.blocks[target - 1].stride for target in targets.values()}
 
