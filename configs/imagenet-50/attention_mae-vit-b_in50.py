@@ -15,5 +15,6 @@ model = dict(
             prefix='backbone.',
         )
     ),
-    head=dict(num_classes=50),
+    # The paper's count of parameters has no layer norm over positions here.
+    head=dict(num_classes=50, norm=False),
 )

@@ -8,5 +8,6 @@ model = dict(
         num_classes=50,
         in_channels=(768, 768, 768, 768),
         feature_sizes=(14, 14, 14, 14),
+        norm=False,
     ),
 )
