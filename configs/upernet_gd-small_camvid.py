@@ -38,4 +38,5 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=250),
 ]
 train_cfg = dict(max_iters=250, val_interval=250)
+auto_scale_lr = dict(base_batch_size=4)
 default_hooks = dict(checkpoint=dict(interval=100))

@@ -1,5 +1,6 @@
 # GD (t=90, B={33, 30, 27, 24}) of the paper's table 6: 44.3 mIoU on ADE20K.
-# Batch size 2 is the paper's total; it stands here per GPU, as everywhere in MMSegmentation.
+# The paper's total is 2 crops an iteration, 1.6 epochs: one GPU with this batch size, or two GPUs
+# with half of it (docs/segmentation.md).
 _base_ = [
     './_base_/models/upernet_gd.py',
     './_base_/datasets/ade20k.py',

@@ -11,3 +11,4 @@ model = dict(
     decode_head=dict(num_classes=11),
     auxiliary_head=dict(num_classes=11),
 )
+auto_scale_lr = dict(base_batch_size=4)

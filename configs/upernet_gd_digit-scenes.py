@@ -36,5 +36,6 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=950),
 ]
 train_cfg = dict(max_iters=950, val_interval=950)
+auto_scale_lr = dict(base_batch_size=8)
 default_hooks = dict(checkpoint=dict(interval=100))
 randomness = dict(seed=0)

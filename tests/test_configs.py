@@ -46,10 +46,15 @@ def of_scope(scope, model_type=None):
 
 def build(cfg):
     init_default_scope(cfg.default_scope)
-    if not has_custom_operators() and 'with_cp' in cfg.model.get('backbone', ()):
-        # Older PyTorch does not compute again on the meta device.
-        cfg.model.backbone.with_cp = False
-    return revert_sync_batchnorm(MODELS.build(cfg.model)).train()
+    model = copy.deepcopy(cfg.model)
+    for part in (model, model.get('backbone', {})):
+        if not has_custom_operators() and 'with_cp' in part:
+            # Older PyTorch does not compute again on the meta device.
+            part.with_cp = False
+        # Nor does autocast know it.
+        if 'amp_dtype' in part:
+            part.amp_dtype = None
+    return revert_sync_batchnorm(MODELS.build(model)).train()
 
 
 def check_input(cfg):
@@ -121,6 +126,10 @@ def test_segmentor_builds_and_its_parts_fit(cfg):
     assert [tuple(level.shape[-2:]) for level in levels] == [
         tuple(side // stride for side in crop.shape[-2:]) for stride in cfg.model.neck.out_strides
     ]
+    # The total, of one process or of four.
+    assert cfg.auto_scale_lr.base_batch_size in [
+        n * cfg.train_dataloader.batch_size for n in (1, 4)
+    ]
     # Where mmseg.apis looks.
     assert cfg.test_pipeline == cfg.test_dataloader.dataset.pipeline
     check_classes(cfg.train_dataloader.dataset, cfg.model.decode_head.num_classes)
@@ -191,9 +200,6 @@ def test_classifier_builds_and_its_parts_fit(cfg):
 
 @of_scope('mmpretrain', 'mmdiff.DenoisingModel')
 def test_diffusion_model_builds(cfg):
-    cfg = copy.deepcopy(cfg)
-    # Autocast knows no meta device.
-    cfg.model.amp_dtype = None
     with torch.device('meta'):
         model = build(cfg)
         size = model.arch.image_size

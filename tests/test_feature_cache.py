@@ -343,6 +343,7 @@ def test_a_cache_of_other_settings_or_weights_is_refused(root, classified_scenes
     ('change', 'message'),
     [
         (dict(type='RandomResizedCrop', scale=64), 'may hold RandomFlip and .*, got RandomResized'),
+        (dict(type='mmdiff.ResizeShortEdge', scale=(64, 80)), r'got .* with scale=\(64, 80\)'),
         (dict(type='RandomFlip', prob=0.5, direction='vertical'), 'RandomFlip to be horizontal'),
     ],
 )

@@ -1,5 +1,6 @@
 """Lists of images for training with few labels or few classes."""
 
+import runpy
 from collections import Counter
 
 import pytest
@@ -19,10 +20,19 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def listing(run, folder, tmp_path):
+def command(root, monkeypatch):
+    def call(*arguments):
+        monkeypatch.setattr('sys.argv', [SCRIPT, *map(str, arguments)])
+        runpy.run_path(str(root / SCRIPT), run_name='__main__')
+
+    return call
+
+
+@pytest.fixture
+def listing(command, folder, tmp_path):
     def make(*options):
         out = tmp_path / 'list.txt'
-        run('python', SCRIPT, folder, out, *options)
+        command(folder, out, *options)
         return [tuple(line.split()) for line in out.read_text().splitlines()]
 
     return make
@@ -40,6 +50,28 @@ def test_a_share_of_each_class(listing):
     assert listing('--fraction=0.1') == lines
     assert listing('--fraction=0.1', '--seed=1') != lines
     assert len(set(lines)) == 7
+
+
+@pytest.mark.parametrize('total', [6, 7, 8, 12])
+def test_balanced(total, listing):
+    lines = listing('--balanced', total)
+    counts = Counter(label for _, label in lines)
+    assert len(set(lines)) == total
+    assert max(counts.values()) - min(counts.values()) <= 1
+    assert len(counts) == 3
+    assert listing('--balanced', total) == lines
+    assert listing('--balanced', total, '--seed=1') != lines
+
+
+def test_balanced_lists_of_imagenet(root):
+    """As many of each class as in SimCLR's."""
+    counts = runpy.run_path(str(root / SCRIPT))['balanced_counts']
+    images = {f'n{number:08d}': range(732) for number in range(1000)}
+    for total, expected in (
+        (12811, {12: 189, 13: 811}),
+        (128116, {128: 884, 129: 116}),
+    ):
+        assert Counter(counts(images, total, 0).values()) == expected
 
 
 def test_the_rest(listing, tmp_path):
@@ -67,26 +99,31 @@ def test_a_list_of_classes(listing, tmp_path):
     }
 
 
-def test_errors(run, folder, tmp_path):
+def test_errors(command, folder, tmp_path, capsys):
     names, out = tmp_path / 'names.txt', tmp_path / 'out.txt'
+
+    def refused(message, *options):
+        with pytest.raises(SystemExit) as error:
+            command(folder, out, *options)
+        assert message in f'{error.value} {capsys.readouterr().err}'
+
     names.write_text('n01_3.JPEG\nn01_99.JPEG\nn02/n01_3.JPEG\n')
-    printed = run('python', SCRIPT, folder, out, '--images', names, fails=True)
-    assert 'names 2 images that are not there, such as n01_99.JPEG' in printed
+    refused('names 2 images that are not there, such as n01_99.JPEG', '--images', names)
     names.write_text('n09\n')
-    printed = run('python', SCRIPT, folder, out, '--classes', names, fails=True)
-    assert '--classes names n09' in printed
-    printed = run('python', SCRIPT, folder, out, '--fraction=0', fails=True)
-    assert 'must be above 0 and at most 1, got 0' in printed
+    refused('--classes names n09', '--classes', names)
+    refused('must be above 0 and at most 1, got 0', '--fraction=0')
+    refused('--balanced must be at least the 3 classes, got 2', '--balanced=2')
+    refused('takes 5 images of each of 3 classes, but n03 has 4', '--balanced=15')
     (folder / 'n02/n02_3.JPEG').rename(folder / 'n01/n02_3.JPEG')
     (folder / 'n02/n02_4.JPEG').touch()
     (folder / 'n01/n02_4.JPEG').touch()
     names.write_text('n02_4.JPEG\n')
-    printed = run('python', SCRIPT, folder, out, '--images', names, fails=True)
-    assert 'which several classes have: n01, n02' in printed
+    refused('which several classes have: n01, n02', '--images', names)
     (folder / 'n04').mkdir()
-    assert 'has no images in n04' in run('python', SCRIPT, folder, out, fails=True)
+    refused('has no images in n04')
     assert not out.exists()
-    assert 'is no folder' in run('python', SCRIPT, folder / 'x', out, fails=True)
+    with pytest.raises(SystemExit, match='is no folder'):
+        command(folder / 'x', out)
 
 
 def test_the_list_is_what_mmpretrain_reads(listing, folder, tmp_path):

@@ -17,11 +17,27 @@ from mmdiff.diffusion.adm import get_encoder_architecture
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parent.parent
 CONFIGS = [
     path
-    for path in sorted((Path(__file__).parent.parent / 'configs').glob('*_digit-scenes.py'))
+    for path in sorted((ROOT / 'configs').glob('*_digit-scenes.py'))
     if Config.fromfile(path).model.get('head')
 ]
+RELEASED = sorted((ROOT / 'configs/released').glob('*.py'))
+
+
+@pytest.fixture(scope='module')
+def imagenet(tmp_path_factory):
+    """A fake ImageNet of three classes."""
+    data = tmp_path_factory.mktemp('data') / 'imagenet'
+    rng = np.random.default_rng(0)
+    for split, count in (('train', 8), ('val', 2)):
+        for name in ('n01', 'n02', 'n03'):
+            (data / split / name).mkdir(parents=True)
+            for number in range(count):
+                image = Image.fromarray(rng.integers(0, 256, (70, 90, 3), np.uint8))
+                image.save(data / split / name / f'{name}_{number}.JPEG')
+    return data
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
@@ -45,6 +61,38 @@ def test_config_trains_and_tests(path, classified_scenes, tmp_path):
     assert np.isfinite(scalars['train/loss'].current())
     assert 0 <= scalars['val/accuracy/top1'].current() <= 100
     assert 0 <= runner.test()['accuracy/top1'] <= 100
+
+
+@pytest.mark.parametrize('path', RELEASED, ids=lambda path: path.stem)
+def test_released_recipe_trains(path, imagenet, tmp_path):
+    """On the small U-Net and the head of the digit scenes."""
+    cfg = Config.fromfile(path)
+    small = Config.fromfile(ROOT / f'configs/{path.stem.split("-")[0]}_digit-scenes.py').model
+    cfg.model.head = dict(small.head, num_classes=3)
+    cfg.model.backbone.update(arch=small.backbone.arch, blocks=small.backbone.blocks, init_cfg=None)
+    dataset = cfg.train_dataloader.dataset
+    dataset.update(type='mmdiff.CustomDataset', data_root=str(imagenet), data_prefix='train')
+    del dataset['split']
+    dataset.pipeline[1].scale, dataset.pipeline[2].crop_size = (64, 80), 64
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False, batch_size=2)
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+    cfg.default_hooks.checkpoint.save_best = None
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=1)
+    cfg.work_dir, cfg.experiment_name = str(tmp_path), f'{path.stem}-test'
+    runner = Runner.from_cfg(cfg)
+    before = {name: p.clone() for name, p in runner.model.named_parameters()}
+    runner.train()
+    assert np.isfinite(runner.message_hub.log_scalars['train/loss'].current())
+    changed = {
+        name.split('.')[1] if name.startswith('backbone') else 'head'
+        for name, p in runner.model.named_parameters()
+        if not torch.equal(p, before[name])
+    }
+    expected = {'head'}
+    expected |= {'feedback'} if 'diffeed' in path.stem else set()
+    expected |= {'unet'} if 'finetuned' in path.stem else set()
+    assert changed == expected
 
 
 def test_command_lines(classified_scenes, tmp_path, run):
@@ -126,16 +174,9 @@ def test_published_classifier_is_scored_without_training(classified_scenes, root
         assert 'Traceback' not in printed
 
 
-def test_few_labels_from_the_list_to_the_test(tmp_path, run):
+def test_few_labels_from_the_list_to_the_test(imagenet, tmp_path, run):
     """A schedule in epochs, on a fake ImageNet of three classes, stopped and resumed."""
-    data = tmp_path / 'imagenet'
-    rng = np.random.default_rng(0)
-    for split, count in (('train', 8), ('val', 2)):
-        for name in ('n01', 'n02', 'n03'):
-            (data / split / name).mkdir(parents=True)
-            for number in range(count):
-                image = Image.fromarray(rng.integers(0, 256, (70, 90, 3), np.uint8))
-                image.save(data / split / name / f'{name}_{number}.JPEG')
+    data = imagenet
     script = 'tools/dataset_converters/image_list.py'
     run('python', script, data / 'train', data / 'meta/train_1percent.txt', '--fraction=0.5')
     run('python', script, data / 'val', data / 'meta/val.txt')

@@ -21,7 +21,14 @@ from .feature_store import FeatureStore, FeatureStoreError, check_classes, check
 
 SPLITS = ('train', 'val', 'test')
 # What gives the same result for the same image, whatever the random state.
-DETERMINISTIC = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'PackInputs')
+DETERMINISTIC = (
+    'LoadImageFromFile',
+    'Resize',
+    'ResizeEdge',
+    'ResizeShortEdge',
+    'CenterCrop',
+    'PackInputs',
+)
 # What of a data preprocessor's config concerns labels, not images.
 LABELS = ('num_classes', 'to_onehot')
 # What of a store's settings is not in a config, and is checked where it matters.
@@ -139,6 +146,11 @@ def split_settings(cfg: Config, split: str) -> tuple[dict, ConfigDict, float]:
         )
     dataset.pipeline = [t for t in dataset.pipeline if t.type != 'RandomFlip']
     random = [t.type for t in dataset.pipeline if t.type.split('.')[-1] not in DETERMINISTIC]
+    random += [
+        f'{t.type} with scale={t.scale}'
+        for t in dataset.pipeline
+        if t.type.endswith('ResizeShortEdge') and isinstance(t.scale, Sequence)
+    ]
     if random:
         raise ValueError(
             f'a feature cache needs the same image at every epoch: the {split} pipeline may hold '

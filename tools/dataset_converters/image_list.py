@@ -29,10 +29,21 @@ def parse_args():
         '--images',
         type=Path,
         metavar='FILE',
-        help="take these images: a line each, as name.jpg or class/name.jpg (SimCLR's lists)",
+        help="take these images: a line each, as name.jpg or class/name.jpg (SimCLR's 1percent.txt "
+        "and 10percent.txt, the paper's)",
     )
     some.add_argument(
-        '--fraction', type=fraction, help='take this share of each class, at least one image'
+        '--balanced',
+        type=int,
+        metavar='TOTAL',
+        help='take so many images, of each class the same number or one more, as SimCLR did: 12811 '
+        'and 128116',
+    )
+    some.add_argument(
+        '--fraction',
+        type=fraction,
+        help='take this share of each class, at least one image: not balanced, as of large classes '
+        'it takes more',
     )
     parser.add_argument(
         '--rest',
@@ -40,7 +51,9 @@ def parse_args():
         metavar='FILE',
         help='write the other images of the listed classes there, with the same labels',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of --fraction (default: %(default)s)')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of --balanced and --fraction (default: %(default)s)'
+    )
     return parser.parse_args()
 
 
@@ -100,14 +113,29 @@ def listed(images, lines, source):
     return {name: sorted(found) for name, found in chosen.items()}
 
 
-def sampled(images, share, seed):
-    """The same share of each class, drawn by a seed."""
-    chosen = {}
+def balanced_counts(images, total, seed):
+    """How many images of each class make a total, if no class gives two more than another."""
+    count, rest = divmod(total, len(images))
+    if count < 1:
+        raise SystemExit(f'--balanced must be at least the {len(images)} classes, got {total}')
+    one_more = random.Random(seed).sample(list(images), rest)
+    counts = {name: count + (name in one_more) for name in images}
     for name, found in images.items():
-        # A generator for each class: another class does not change the draw.
-        generator = random.Random(f'{seed} {name}')
-        chosen[name] = sorted(generator.sample(found, max(1, round(share * len(found)))))
-    return chosen
+        if counts[name] > len(found):
+            raise SystemExit(
+                f'--balanced {total} takes {counts[name]} images of each of {len(images)} classes, '
+                f'but {name} has {len(found)}'
+            )
+    return counts
+
+
+def sampled(images, counts, seed):
+    """So many images of each class, drawn by a seed."""
+    # A generator for each class: another class does not change the draw.
+    return {
+        name: sorted(random.Random(f'{seed} {name}').sample(found, counts[name]))
+        for name, found in images.items()
+    }
 
 
 def write_list(path, images):
@@ -128,8 +156,11 @@ def main():
     chosen = images
     if args.images:
         chosen = listed(images, words(args.images), args.images)
+    elif args.balanced is not None:
+        chosen = sampled(images, balanced_counts(images, args.balanced, args.seed), args.seed)
     elif args.fraction:
-        chosen = sampled(images, args.fraction, args.seed)
+        counts = {name: max(1, round(args.fraction * len(f))) for name, f in images.items()}
+        chosen = sampled(images, counts, args.seed)
     write_list(args.out, chosen)
     if args.rest:
         rest = {name: sorted(set(images[name]) - set(found)) for name, found in chosen.items()}

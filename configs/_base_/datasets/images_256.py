@@ -1,8 +1,8 @@
-# Images at 256x256: centre crop and flip, no random crop (paper, section 4). The pages that inherit
-# this say which.
+# Images at 256x256: centre crop and flip, no random crop (paper, section 4), resized as in the
+# released code. The pages that inherit this say which.
 test_pipeline = [
     dict(type='LoadImageFromFile', _scope_='mmdiff'),
-    dict(type='ResizeEdge', scale=256, edge='short', backend='pillow', interpolation='bicubic'),
+    dict(type='mmdiff.ResizeShortEdge', scale=256),
     dict(type='CenterCrop', crop_size=256),
     dict(type='PackInputs'),
 ]

@@ -2,7 +2,7 @@
 _base_ = './in1k.py'
 test_pipeline = [
     dict(type='LoadImageFromFile', _scope_='mmdiff'),
-    dict(type='ResizeEdge', scale=512, edge='short', backend='pillow', interpolation='bicubic'),
+    dict(type='mmdiff.ResizeShortEdge', scale=512),
     dict(type='CenterCrop', crop_size=512),
     dict(type='PackInputs'),
 ]

@@ -1,5 +1,5 @@
-# 28 epochs for the whole network, and what is new in it at ten times the rate. The rates are ours:
-# the paper names none, the authors' code has SGD at 1e-3.
+# 28 epochs for the whole network, and what is new in it at ten times the rate. Adam's rates are
+# ours: the paper names none, the released code has SGD at 1e-3 (configs/released).
 _base_ = './schedule_28e-b16.py'
 optim_wrapper = dict(
     optimizer=dict(lr=2e-5),

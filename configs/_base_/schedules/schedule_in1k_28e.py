@@ -1,6 +1,5 @@
-# Paper, section 4: 28 epochs of ImageNet-1k with Adam, the rate times 0.1 every 7. The rates are
-# ours, as it names none; the authors' code has SGD at 1e-2 (linear, DifFeed) and 5e-2 (Attention,
-# DifFormer).
+# Paper, section 4: 28 epochs of ImageNet-1k with Adam, the rate times 0.1 every 7. Adam's rates are
+# ours, as it names none, and those of the released code are SGD's (configs/released).
 # Iterations, so that a run that was killed goes on from its last checkpoint, not its last epoch:
 # 28 x 1,281,167 images / 128, 32 on each of 4 GPUs.
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4))

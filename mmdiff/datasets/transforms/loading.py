@@ -11,8 +11,8 @@ from mmengine import fileio
 
 from mmdiff.registry import TRANSFORMS
 
-from .label_maps import class_numbers, sizes_differ
-from .reader import read_label_map, read_rgb
+from ..label_maps import class_numbers, sizes_differ
+from ..reader import read_label_map, read_rgb
 
 
 @TRANSFORMS.register_module()
