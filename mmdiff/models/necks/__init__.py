@@ -1,3 +1,4 @@
 from .feature_adapter import FeatureAdapter
+from .feature_aggregator import FeatureAggregator
 
-__all__ = ['FeatureAdapter']
+__all__ = ['FeatureAdapter', 'FeatureAggregator']
