@@ -56,8 +56,8 @@ class DiffusionBackbone(BaseModule):
     Args:
         arch (str | dict): Name of an architecture of the family, or its
             fields.
-        timestep (AnyTimestep): Timestep t of the noised image, from 0 to 999;
-            several, whose features are all returned (for DifFormer, section
+        timestep (int | Sequence[int] | Mapping[int, int] | str): Timestep t of
+            the noised image, from 0 to 999; several, whose features are all returned (for DifFormer, section
             3.2); {block: timestep}, a timestep of its own for each of
             ``blocks``, whose maps are returned as those of one timestep; or
             ``'learned'``: what the network's time embedding takes is a

@@ -31,8 +31,9 @@ def find_walks(timestep: AnyTimestep, blocks: tuple[int, ...]) -> tuple[Walk, ..
     """The runs that give the maps of some blocks at some timesteps.
 
     Args:
-        timestep (AnyTimestep): One timestep, ``'learned'``, or several, at each
-            of which all blocks are tapped; or {block: timestep}.
+        timestep (int | Sequence[int] | Mapping[int, int] | str): One timestep,
+            ``'learned'``, or several, at each of which all blocks are tapped;
+            or {block: timestep}.
         blocks (tuple[int, ...]): The blocks.
 
     Returns:
