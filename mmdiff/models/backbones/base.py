@@ -57,13 +57,14 @@ class DiffusionBackbone(BaseModule):
         arch (str | dict): Name of an architecture of the family, or its
             fields.
         timestep (int | Sequence[int] | Mapping[int, int] | str): Timestep t of
-            the noised image, from 0 to 999; several, whose features are all returned (for DifFormer, section
-            3.2); {block: timestep}, a timestep of its own for each of
-            ``blocks``, whose maps are returned as those of one timestep; or
-            ``'learned'``: what the network's time embedding takes is a
-            parameter, trained whatever ``frozen`` says (Wan et al.,
-            *Harnessing Diffusion Models for Visual Perception with Meta
-            Prompts*, https://arxiv.org/abs/2312.14733, with clean images).
+            the noised image, from 0 to 999; several, whose features are all
+            returned (for DifFormer, section 3.2); {block: timestep}, a
+            timestep of its own for each of ``blocks``, whose maps are returned
+            as those of one timestep; or ``'learned'``: what the network's time
+            embedding takes is a parameter, trained whatever ``frozen`` says
+            (Wan et al., *Harnessing Diffusion Models for Visual Perception
+            with Meta Prompts*, https://arxiv.org/abs/2312.14733, with clean
+            images).
         blocks (int | Sequence[int]): Numbers of the blocks whose features are
             returned, counted from 1 as in the paper.
         noise (str): The noise in training. ``'random'`` is a fresh draw at
