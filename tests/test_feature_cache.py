@@ -567,7 +567,8 @@ def test_stores_that_do_not_belong_together_are_refused(root, classified_scenes,
 @pytest.mark.slow
 def test_pooled_maps(root, classified_scenes, tmp_path, run):
     """A pooled cache trains the head of that pool size as whole maps do, and no other."""
-    cfg = load_config(root / 'configs/linear_gd_digit-scenes.py')
+    # The statistics of standardised features are those of what is cached, too.
+    cfg = load_config(root / 'configs/linear_gd-standardized_digit-scenes.py')
     shrink(cfg, classified_scenes)
     # Validation images twice: computed once.
     cfg.test_dataloader = cfg.val_dataloader

@@ -91,7 +91,7 @@ class FeatureAggregator(BaseModule):
         check_int('num_timesteps', num_timesteps)
         check_int('out_channels', out_channels)
         check_norm_cfg(norm_cfg)
-        check_norm_cfg(level_norm_cfg)
+        check_norm_cfg(level_norm_cfg, 'level_norm_cfg')
         for name, flag in (
             ('standardize', standardize),
             ('spatial_gate', spatial_gate),
@@ -156,7 +156,8 @@ class FeatureAggregator(BaseModule):
                 those of ``in_channels``, or their sizes not those of one image
                 at ``in_strides``.
         """
-        timesteps = [features] if torch.is_tensor(features[0]) else features
+        several = features and not torch.is_tensor(features[0])
+        timesteps = features if several else [features]
         if len(timesteps) != self.num_timesteps:
             raise ValueError(
                 f'the features are of {len(timesteps)} timesteps, but '
