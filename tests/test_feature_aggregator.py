@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.registry import init_default_scope
 from PIL import Image
 
 from mmdiff.analysis import read_gates
@@ -122,6 +123,7 @@ def test_neck_of_a_classifier():
     pytest.importorskip('mmpretrain')
     from mmdiff.classification import LinearHead
 
+    init_default_scope('mmpretrain')
     neck = aggregator(num_timesteps=1, out_strides=(8,))
     head = LinearHead(num_classes=3, in_channels=5, pool_size=2)
     assert head(neck(features(timesteps=1)[0])).shape == (2, 3)
