@@ -2,8 +2,8 @@
 
 Usage: [python | torchrun --nproc_per_node=2] data_parallel_losses.py CONFIG [KEY=VALUE ...]
 
-Keys are arguments of the backbone. Each process takes its part of the batch. Prints the mean losses
-and the sum of all weights.
+Keys are arguments of the backbone, or, as neck.KEY, of the neck. Each process takes its part of the
+batch. Prints the mean losses and the sum of all weights.
 """
 
 import sys
@@ -25,7 +25,9 @@ BATCH_SIZE, STEPS = 4, 4
 def build(config, settings):
     cfg = Config.fromfile(ROOT / 'configs' / config)
     init_default_scope(cfg.default_scope)
-    cfg.model.backbone.update(settings)
+    for key, value in settings.items():
+        part, _, name = key.rpartition('.')
+        cfg.model[part or 'backbone'][name] = value
     if cfg.model.backbone.get('noise') != 'none':
         cfg.model.backbone.noise = 'fixed'
     for head in (cfg.model.decode_head, cfg.model.auxiliary_head):
@@ -37,6 +39,11 @@ def build(config, settings):
     model = MODELS.build(cfg.model)
     model.init_weights()
     return model
+
+
+def _parse(setting):
+    key, value = setting.split('=')
+    return key, True if value == 'True' else value
 
 
 def batch():
@@ -57,7 +64,7 @@ def main():
     distributed = torch.distributed.is_torchelastic_launched()
     if distributed:
         torch.distributed.init_process_group('gloo')
-    model = build(config, dict(setting.split('=') for setting in settings))
+    model = build(config, dict(_parse(setting) for setting in settings))
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
     wrapper = OptimWrapper(optimizer)
     model = MMDistributedDataParallel(model) if distributed else model

@@ -84,6 +84,14 @@ def test_noise_none_is_the_scaled_image():
         same(model(images()), model.unet.features(x_t, torch.tensor([500, 500]), BLOCKS))
 
 
+def test_noise_clean_is_the_image():
+    model = backbone(noise='clean', eval_noise='clean', timestep=500)
+    with torch.no_grad():
+        expected = model.eval().unet.features(images(), torch.tensor([500, 500]), BLOCKS)
+        same(model(images()), expected)
+        same(model.train()(images()), expected)
+
+
 @pytest.mark.parametrize('ensemble_size', [1, 2])
 @pytest.mark.parametrize('batch_timesteps', [True, False])
 def test_several_timesteps(batch_timesteps, ensemble_size):
@@ -279,10 +287,18 @@ def test_bad_checkpoint_is_an_error(tmp_path):
         (dict(blocks=('12',)), TypeError, r"blocks must be an int .*, got \('12',\)"),
         (dict(timestep=np.array([[1]])), TypeError, 'timestep must be an int or a sequence of'),
         (dict(blocks=(12, 12)), ValueError, 'must not repeat'),
-        (dict(noise='gauss'), ValueError, 'noise must be one of random, fixed, none'),
+        (dict(noise='gauss'), ValueError, 'noise must be one of random, fixed, none, clean'),
         (dict(eval_noise=None), ValueError, 'eval_noise must be one of random, fixed, none'),
         (dict(ensemble_size=0), ValueError, 'ensemble_size must be an int of at least 1'),
-        (dict(ensemble_size=2, noise='none'), ValueError, 'neither may be "none"'),
+        (dict(ensemble_size=2, noise='none'), ValueError, "neither may be 'none' or 'clean'"),
+        (dict(ensemble_size=2, eval_noise='clean'), ValueError, "eval_noise='clean'; neither may"),
+        (dict(timestep='learnt'), ValueError, "several, 'learned' or {block: timestep}, got 'lea"),
+        (dict(timestep='learned', blocks=1), ValueError, 'block 1, .* takes no embedding'),
+        (dict(timestep='learned', initial_timestep=1000), ValueError, 'initial_timestep must be'),
+        (dict(timestep=90, initial_timestep=9), ValueError, "but timestep is not 'learned'"),
+        (dict(timestep={14: 9, 12: 9}), ValueError, r'each of blocks=\(14, 12, 10\), and no other'),
+        (dict(timestep={12: 'learned'}, blocks=12), TypeError, r'timestep\[12\] must be an int'),
+        (dict(timestep={12: 1000}, blocks=12), ValueError, r'timestep\[12\] must be an int from 0'),
         (dict(frozen='some'), ValueError, "'none', 'all', or a block number from 1 to 14"),
         (dict(frozen=15), ValueError, 'a block number from 1 to 14'),
         (dict(frozen=True), ValueError, 'a block number from 1 to 14'),

@@ -18,6 +18,7 @@ from mmdiff.diffusion import fixed_noise
 from mmdiff.engine.cli import load_config
 from mmdiff.export import AdaptiveAvgPool, ExportError, NoiseStream, export_model
 from mmdiff.export import files as export_files
+from mmdiff.export.graph import ExportedModel
 from mmdiff.export.preprocessing import Preprocessing
 from mmdiff.torch_compat import can_export
 
@@ -307,3 +308,35 @@ def test_every_family(root, tmp_path, config, options):
     model, cfg = built(root, config)
     differences = export_model(model, cfg, tmp_path / 'a.onnx', **options)
     assert max(differences.values()) < 1e-4
+
+
+@pytest.mark.slow
+def test_a_learned_timestep_and_the_aggregator(root, tmp_path):
+    backbone = dict(_delete_=True, **BACKBONE | dict(blocks=(8, 6), timestep='learned'))
+    neck = dict(
+        _delete_=True,
+        type='mmdiff.FeatureAggregator',
+        in_channels=(64, 64),
+        in_strides=(4, 4),
+        out_channels=8,
+        out_strides=(2,),
+    )
+    model, cfg = built(
+        root, 'upernet_gd_digit-scenes.py', backbone=backbone, neck=neck, auxiliary_head=None
+    )
+    with torch.no_grad():
+        expected = model.extract_feat(torch.from_numpy(pixels(2, 40, 24)) / 127.5 - 1)[0].numpy()
+    export_model(model, cfg, tmp_path / 'a.onnx', output='neck', size=(48, 64), dynamic_size=True)
+    np.testing.assert_allclose(run(tmp_path / 'a.onnx', pixels(2, 40, 24))[0], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('timestep', 'names'),
+    [
+        ('learned', ['tlearned_block8', 'tlearned_block6']),
+        ({8: 50, 6: 300}, ['t50_block8', 't300_block6']),
+    ],
+)
+def test_names_of_maps(root, timestep, names):
+    model, _ = segmentor(root, blocks=(8, 6), timestep=timestep)
+    assert ExportedModel(model, 'backbone').names(2) == names

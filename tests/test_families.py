@@ -165,6 +165,53 @@ def test_several_timesteps_and_draws(family, batch_timesteps):
 
 
 @every_family
+def test_a_learned_timestep_starts_as_the_integer(family):
+    integer = backbone(family, timestep=200).eval()
+    learned = backbone(family, timestep='learned', initial_timestep=200).eval()
+    learned.load_state_dict(integer.state_dict(), strict=False)
+    with torch.no_grad():
+        for noise in ('fixed', 'clean'):
+            integer.eval_noise = learned.eval_noise = noise
+            same(learned(images()), integer(images()), tolerance=0)
+        learned.learned_timestep.add_(0.5)
+        assert not torch.allclose(learned(images())[0], integer(images())[0], rtol=1e-3)
+
+
+@every_family
+@pytest.mark.parametrize('frozen', ['none', 'all'])
+def test_a_learned_timestep_is_trained(family, frozen):
+    model = backbone(family, timestep='learned', frozen=frozen, noise='clean').train()
+    sum(f.square().mean() for f in model(images())).backward()
+    trained = {name for name, p in model.named_parameters() if p.grad is not None}
+    # What DDP needs.
+    assert trained == {name for name, p in model.named_parameters() if p.requires_grad}
+    assert model.learned_timestep.grad.any()
+    of_network = [name for name in trained if name.startswith(f'{model.network_name}.')]
+    assert bool(of_network) == (frozen == 'none')
+
+
+@with_several_timesteps
+def test_blocks_with_their_own_timesteps(family):
+    blocks = FAMILIES[family]['blocks']
+    # The deepest at one, and the others at another timestep.
+    timestep = dict.fromkeys(blocks, 300) | {blocks[0]: 90}
+    model = backbone(family, timestep=timestep, eval_noise='fixed').eval()
+    runs = []
+    for block in model.network.blocks():
+        block.register_forward_hook(lambda module, *_: runs.append(module))
+    with torch.no_grad():
+        features = model(images())
+        for feature, number in zip(features, blocks, strict=True):
+            single = backbone(family, timestep=timestep[number], blocks=number).eval()
+            single.load_state_dict(model.state_dict(), strict=False)
+            same([feature], single(images()))
+    assert model.taps == (tuple((timestep[number], number) for number in blocks),)
+    # Each walk ends with the last of its blocks.
+    counts = [runs.count(block) for block in model.network.blocks()]
+    assert counts == [2] * max(blocks[1:]) + [1] * (blocks[0] - max(blocks[1:]))
+
+
+@every_family
 def test_draws_are_averaged(family):
     model = backbone(family, ensemble_size=2, frozen='all').eval()
     single = backbone(family, frozen='all').eval()
@@ -454,6 +501,11 @@ def test_feature_extractor(family):
         same([features[t, b] for b in model.blocks], maps)
 
 
+def test_feature_extractor_of_blocks_with_their_own_timesteps():
+    extractor = FeatureExtractor('adm-64-small', None, blocks=(12, 5), timestep={5: 90, 12: 300})
+    assert list(extractor(torch.rand(3, 64, 64))) == [(300, 12), (90, 5)]
+
+
 def test_feature_extractor_names_the_autoencoder(tmp_path):
     weights = dict.fromkeys(('checkpoint', 'vae'), tmp_path / 'file')
     with pytest.raises(FileNotFoundError, match='file does not exist'):
@@ -531,6 +583,11 @@ def test_an_architecture_of_another_family_is_refused(arch):
         if backbone_of(arch).__name__ != name:
             with pytest.raises(ValueError, match=f"arch='{arch}' is unknown; known are"):
                 getattr(models, name)(arch=arch)
+
+
+def test_diffeed_takes_one_timestep_for_all_blocks():
+    with pytest.raises(ValueError, match=r'one for all blocks for DifFeed.* got \{12: 9, 14: 90\}'):
+        backbone('diffeed', timestep={12: 9, 14: 90})
 
 
 def test_diffeed_needs_skip_connections():

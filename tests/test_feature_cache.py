@@ -22,7 +22,7 @@ from PIL import Image
 
 from mmdiff.classification import FeatureStore, FeatureStoreError, use_feature_cache
 from mmdiff.classification.cache_writer import write_features
-from mmdiff.classification.cached_maps import open_splits
+from mmdiff.classification.cached_maps import grid_of, open_splits
 from mmdiff.classification.feature_cache import flatten, map_names, split_settings, unflatten
 from mmdiff.classification.feature_store import only_writer
 from mmdiff.engine.cli import load_config
@@ -165,6 +165,11 @@ def test_names_of_maps():
     backbone = GuidedDiffusionBackbone('adm-64-small', timestep=(5, 9), blocks=3)
     assert map_names(backbone, [[0], [0]]) == [['t=5 b=3'], ['t=9 b=3']]
     assert map_names(torch.nn.Identity(), [[0, 0]]) == [['map 1', 'map 2']]
+    backbone = GuidedDiffusionBackbone('adm-64-small', timestep={3: 5, 4: 9}, blocks=(4, 3))
+    names = map_names(backbone, [[0, 0]])
+    assert names == [['t=9 b=4', 't=5 b=3']]
+    # No grid.
+    assert grid_of(SimpleNamespace(settings={'maps': names})) == (names[0], [''])
 
 
 def shrink(cfg, scenes, frozen='all'):
@@ -531,7 +536,8 @@ def test_splits_of_other_classes_are_not_compared(root, few_images, monkeypatch)
     ('change', 'message'),
     [
         (dict(type='mmdiff.DifFeedBackbone'), 'cannot hold the features of DifFeed'),
-        (dict(eval_noise='random'), "eval_noise of 'fixed' or 'none'"),
+        (dict(eval_noise='random'), "eval_noise of 'fixed', 'none' or 'clean'"),
+        (dict(timestep='learned'), "at model.backbone.timestep='learned': it is trained"),
     ],
 )
 def test_features_that_change_are_refused(change, message, root):
@@ -562,7 +568,8 @@ def test_stores_that_do_not_belong_together_are_refused(root, classified_scenes,
 @pytest.mark.slow
 def test_pooled_maps(root, classified_scenes, tmp_path, run):
     """A pooled cache trains the head of that pool size as whole maps do, and no other."""
-    cfg = load_config(root / 'configs/linear_gd_digit-scenes.py')
+    # The statistics of standardised features are those of what is cached, too.
+    cfg = load_config(root / 'configs/linear_gd-standardized_digit-scenes.py')
     shrink(cfg, classified_scenes)
     # Validation images twice: computed once.
     cfg.test_dataloader = cfg.val_dataloader

@@ -16,7 +16,12 @@ from mmdiff.classification import (
     MLPHead,
 )
 from mmdiff.diffusion import CheckpointError, UNet, get_architecture, load_weights, read_checkpoint
-from mmdiff.models import DifFeedBackbone, FeatureAdapter, GuidedDiffusionBackbone
+from mmdiff.models import (
+    DifFeedBackbone,
+    FeatureAdapter,
+    FeatureAggregator,
+    GuidedDiffusionBackbone,
+)
 
 TINY = dict(
     image_size=16,
@@ -31,8 +36,8 @@ GOOD = {
     'arch': [TINY],
     'blocks': [1, 5, (9,), [7, 2], (6, 8, 5)],
     'timestep': [0, 999, (500,), [0, 90, 999]],
-    'noise': ['random', 'fixed', 'none'],
-    'eval_noise': ['random', 'fixed', 'none'],
+    'noise': ['random', 'fixed', 'none', 'clean'],
+    'eval_noise': ['random', 'fixed', 'none', 'clean'],
     'seed': [0, 12345],
     'ensemble_size': [1, 2],
     'batch_timesteps': [True, False],
@@ -52,7 +57,9 @@ BAD = {
         TINY | {'noise_schedule': 'sigmoid'},
     ],
     'blocks': [0, -1, 10, 10**30, (), '24', (2, 2), None, 2.0, (1, '2'), True, (1, None), *ANY],
-    'timestep': [1000, -1, -(10**30), '90', None, 2.5, (), (5, 5), True, (1, 1000), *ANY],
+    'timestep': [
+        1000, -1, -(10**30), '90', None, 2.5, (), (5, 5), True, (1, 1000), {}, {99: 5}, *ANY,
+    ],
     'noise': ['gauss', None, 1, ['random'], *ANY],
     'eval_noise': ['gauss', None, 1, ('fixed',), *ANY],
     'seed': ['x', None, -1, 1.5, True, *ANY],
@@ -62,6 +69,7 @@ BAD = {
     'label': [3, 'cat', *ANY],
     'with_cp': ['yes', None, 1, *ANY],
     'amp_dtype': ['int8', torch.float16, *ANY],
+    'initial_timestep': [90, 'x', True, *ANY],
     'init_cfg': [
         'unet.pt', {}, dict(type='Pretrained'), dict(type='Xavier', checkpoint='unet.pt'),
         dict(type='Pretrained', checkpoint='unet.pt', strict=False),
@@ -87,12 +95,29 @@ PARTS = {
             'out_strides': [*COUNTS, (), (4,), (4, 8, 16)],
             'level_convs': FLAG,
             'pooled_level': FLAG,
+            'standardize': FLAG,
             'norm_cfg': [*BAD_FEEDBACK['norm_cfg'], dict(type='BN')],
+        },
+    ),
+    FeatureAggregator: (
+        dict(in_channels=(8, 4), in_strides=(2, 4), out_channels=8, out_strides=(4, 8)),
+        {
+            'in_channels': [*COUNTS, (), (8,), (8, 8, 8)],
+            'in_strides': [*COUNTS, (), (2,), (2, 4, 8)],
+            'num_timesteps': COUNT,
+            'out_channels': COUNT,
+            'out_strides': [*COUNTS, ()],
+            'norm_cfg': BAD_FEEDBACK['norm_cfg'],
+            'standardize': FLAG,
+            'spatial_gate': FLAG,
+            'level_convs': FLAG,
+            'level_norm_cfg': [*BAD_FEEDBACK['norm_cfg'], dict(type='BN')],
+            'pooled_level': FLAG,
         },
     ),
     LinearHead: (
         dict(num_classes=3, in_channels=8),
-        {'num_classes': COUNT, 'in_channels': COUNT, 'pool_size': COUNT},
+        {'num_classes': COUNT, 'in_channels': COUNT, 'pool_size': COUNT, 'standardize': FLAG},
     ),
     MLPHead: (dict(num_classes=3, in_channels=8), {'hidden_channels': COUNTS}),
     CNNHead: (

@@ -350,3 +350,18 @@ def test_loss_and_prediction_in_a_classifier(name):
 def test_bad_arguments_and_features(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize(
+    'build', [LinearHead, MLPHead, lambda *sizes, **kwargs: CNNHead(*sizes, (3, 4), 4, **kwargs)]
+)
+def test_pooled_heads_on_standardized_features(build):
+    """Whatever the scale and the mean of each channel."""
+    head = build(5, 6, standardize=True)
+    feature = torch.randn(4, 6, 8, 8)
+    pooled = F.adaptive_avg_pool2d(feature, head.pool_size)
+    mean, deviation = pooled.mean((0, 2, 3)), pooled.std((0, 2, 3), unbiased=False)
+    expected = head.layers((pooled - mean[:, None, None]) / deviation[:, None, None])
+    scaled = feature * torch.logspace(-1, 2, 6)[:, None, None] + torch.arange(6)[:, None, None]
+    torch.testing.assert_close(head([scaled]), expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(head.eval()([scaled[:1]]), expected[:1], rtol=1e-3, atol=1e-3)

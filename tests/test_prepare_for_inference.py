@@ -9,7 +9,7 @@ from test_families import backbone, every_family, images, same
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from mmdiff.diffusion import fixed_noise
+from mmdiff.diffusion import fixed_noise, time_vectors
 from mmdiff.models.backbones import cuda_graph
 from mmdiff.models.backbones.cuda_graph import CALLS_BEFORE, CapturedGraph, GraphedFunction, Inputs
 
@@ -124,6 +124,21 @@ def test_embeddings_are_computed_once(family):
     with torch.autocast('cpu', torch.bfloat16):
         ready(images())
     assert len(calls) == len(linear)
+
+
+@every_family
+@torch.no_grad()
+def test_a_changed_learned_timestep_is_seen(family):
+    ready = prepared(family, timestep='learned', initial_timestep=90, eval_noise='clean')
+    integer = backbone(family, timestep=90, eval_noise='clean').eval()
+    integer.load_state_dict(ready.state_dict(), strict=False)
+    graphed(ready)
+    for _ in range(CALLS_BEFORE + 2):
+        same(ready(images()), integer(images()), tolerance=0)
+    ready.learned_timestep.copy_(time_vectors(torch.tensor([300]), ready.arch))
+    integer = backbone(family, timestep=300, eval_noise='clean').eval()
+    integer.load_state_dict(ready.state_dict(), strict=False)
+    same(ready(images()), integer(images()), tolerance=0)
 
 
 @torch.no_grad()

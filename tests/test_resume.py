@@ -16,6 +16,7 @@ from mmdiff.diffusion import CheckpointError
 from mmdiff.engine.cli import add_run_arguments, add_training_arguments, load_training_config
 from mmdiff.engine.resuming import changed_settings
 from mmdiff.engine.weights_only import check_mostly_fits, load_run
+from mmdiff.models import ChannelStandardization, standardization
 
 
 @MODELS.register_module()
@@ -29,6 +30,17 @@ class Line(BaseModel):
     def forward(self, inputs, data_samples=None, mode='tensor'):
         output = self.head(self.norm(self.backbone(inputs.float())))
         return dict(loss=output.square().mean()) if mode == 'loss' else [{}] * len(inputs)
+
+
+@MODELS.register_module()
+class Standardized(Line):
+    def __init__(self):
+        super().__init__()
+        self.standardization = ChannelStandardization(4)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        inputs = self.standardization(inputs[..., None, None].float()).flatten(1)
+        return super().forward(inputs, data_samples, mode)
 
 
 @MODELS.register_module()
@@ -194,6 +206,23 @@ def test_a_finished_run_goes_on_with_a_longer_schedule(schedule, train):
     assert len({*rates.values()}) > 2
     # Once more, with the same settings.
     assert train('run', '--resume', *OPTIONS[schedule], more=more) == {}
+
+
+@pytest.mark.parametrize('measured', [4, 8])
+def test_a_resumed_run_does_not_measure_again(measured, train, tmp_path, monkeypatch):
+    monkeypatch.setattr(standardization, 'MEASURED_ITERATIONS', measured)
+    more = "model = dict(type='Standardized')\n"
+    train('run', more=more)
+    before = load_run(tmp_path / 'run/iter_6.pth')['state_dict']
+    assert before['standardization.num_iterations'] == min(measured, 6)
+    train('run', '--resume', *LONGER, more=more)
+    train('whole', *LONGER, more=more)
+    resumed, whole = (
+        load_run(tmp_path / run / 'iter_12.pth')['state_dict'] for run in ('run', 'whole')
+    )
+    assert resumed['standardization.num_iterations'] == measured
+    for key in (key for key in whole if key.startswith('standardization.')):
+        assert torch.equal(resumed[key], whole[key]), key
 
 
 def test_what_a_resume_changes_is_said(finished, train, tmp_path, capsys):

@@ -1,4 +1,5 @@
 from .cka import MinibatchCKA
+from .gates import GateTable, read_gates
 from .linear_probe import linear_probe_accuracy
 
-__all__ = ['MinibatchCKA', 'linear_probe_accuracy']
+__all__ = ['GateTable', 'MinibatchCKA', 'linear_probe_accuracy', 'read_gates']

@@ -1,6 +1,6 @@
 """Features of images in one line, without a config."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
 
@@ -42,8 +42,9 @@ class FeatureExtractor:
         blocks (int | Sequence[int], optional): Numbers of blocks, from 1.
             Defaults to None: the default of the family's backbone, such as
             24, the paper's, for guided diffusion.
-        timestep (int | Sequence[int]): One or more timesteps, 0 to 999.
-            Defaults to 150, the paper's for classification (section 4.1).
+        timestep (int | Sequence[int] | Mapping[int, int]): One or more
+            timesteps, 0 to 999, or {block: timestep}. Defaults to 150, the
+            paper's for classification (section 4.1).
         size (int | str): Images are cut to the square in their middle and
             resized to so many pixels. ``'trained'`` is the size at which the
             model was trained, ``'original'`` leaves images as they are.
@@ -72,7 +73,7 @@ class FeatureExtractor:
         vae: str | PathLike | None = None,
         entry: str | None = None,
         blocks: int | Sequence[int] | None = None,
-        timestep: int | Sequence[int] = 150,
+        timestep: int | Sequence[int] | Mapping[int, int] = 150,
         size: int | str = 'trained',
         device: str | torch.device | None = None,
         **kwargs,
@@ -203,9 +204,9 @@ class FeatureExtractor:
         features = self.backbone(torch.stack(images).to(self.device))
         features = (features,) if self.backbone.single_timestep else features
         return {
-            (timestep, block): maps.cpu()
-            for timestep, of_blocks in zip(self.backbone.timesteps, features, strict=True)
-            for block, maps in zip(self.backbone.blocks, of_blocks, strict=True)
+            tap: tensor.cpu()
+            for taps, maps in zip(self.backbone.taps, features, strict=True)
+            for tap, tensor in zip(taps, maps, strict=True)
         }
 
 

@@ -86,11 +86,12 @@ def grid_of(store: FeatureStore) -> tuple[list[str], list[str]]:
 
     Returns:
         tuple[list[str], list[str]]: Such as ``['b=19', 'b=24']`` and
-        ``['t=90', 't=150']``; or ``['map 1']`` and ``['']``, of a backbone
-        that knows no timesteps.
+        ``['t=90', 't=150']``; or the maps' names and ``['']``, where they are
+        no grid: ``['map 1']``, of a backbone that knows no timesteps, or
+        ``['t=90 b=19', 't=150 b=24']``, of blocks with their own.
     """
     names = store.settings['maps']
-    if not names[0][0].startswith('t='):
+    if len({name.split()[0] for name in names[0]}) > 1 or not names[0][0].startswith('t='):
         return names[0], ['']
     return [name.split()[1] for name in names[0]], [maps[0].split()[0] for maps in names]
 

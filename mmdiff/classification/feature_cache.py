@@ -94,8 +94,8 @@ def map_names(backbone: nn.Module, shapes: Sequence[Sequence]) -> list[list[str]
         list[list[str]]: For each timestep, ``'t=90 b=24'`` and the like; or
         ``'map 1'``, counted, where the backbone knows no timesteps.
     """
-    if hasattr(backbone, 'timesteps'):
-        return [[f't={t} b={b}' for b in backbone.blocks] for t in backbone.timesteps]
+    if hasattr(backbone, 'taps'):
+        return [[f't={t} b={b}' for t, b in taps] for taps in backbone.taps]
     return [[f'map {number}' for number, _ in enumerate(maps, start=1)] for maps in shapes]
 
 
@@ -122,8 +122,15 @@ def split_settings(cfg: Config, split: str) -> tuple[dict, ConfigDict, float]:
     backbone = cfg.model.backbone
     if backbone.type.endswith('DifFeedBackbone'):
         raise ValueError('a feature cache cannot hold the features of DifFeed: it is trained')
+    if backbone.get('timestep') == 'learned':
+        raise ValueError(
+            "a feature cache cannot hold the features at model.backbone.timestep='learned': it is "
+            'trained, and they change with it'
+        )
     if backbone.get('eval_noise', 'fixed') == 'random':
-        raise ValueError("a feature cache needs model.backbone.eval_noise of 'fixed' or 'none'")
+        raise ValueError(
+            "a feature cache needs model.backbone.eval_noise of 'fixed', 'none' or 'clean'"
+        )
     preprocessor = data_preprocessor(cfg)
     if preprocessor.get('batch_augments') or cfg.model.get('train_cfg'):
         raise ValueError(

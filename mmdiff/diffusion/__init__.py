@@ -8,6 +8,7 @@ from .checkpoint import (
     read_checkpoint,
 )
 from .denoiser import Block, Denoiser, DenoiserArchitecture, ModelInput
+from .embedding import time_vectors
 from .families import get_architecture, network_of
 from .losses import simple_loss, variational_bound
 from .schedule import (
@@ -48,5 +49,6 @@ __all__ = [
     'q_sample',
     'read_checkpoint',
     'simple_loss',
+    'time_vectors',
     'variational_bound',
 ]

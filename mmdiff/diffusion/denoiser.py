@@ -66,6 +66,8 @@ class DenoiserArchitecture(ABC):
         input (ModelInput): What images become.
         condition (str): What the network takes besides images and timesteps:
             ``'none'``, ``'class'`` or ``'text'``.
+        time_channels (int): Width of the sinusoids of a timestep, which the
+            time embedding's layers take.
         middle (int | None): Number of a U-Net's middle block; None for a
             network of another kind.
     """
@@ -80,6 +82,11 @@ class DenoiserArchitecture(ABC):
     @abstractmethod
     def blocks(self) -> tuple[Block, ...]:
         """All blocks, first to last."""
+
+    @property
+    @abstractmethod
+    def time_channels(self) -> int:
+        """Width of the sinusoids of a timestep."""
 
     @property
     def num_blocks(self) -> int:
@@ -263,7 +270,8 @@ class Denoiser(KeepsResults, ABC):
                 sides that are multiples of the architecture's
                 ``total_stride``, over its ``input.stride``.
             timesteps (Tensor): Shape (N, ), or (1, ) for all alike, from 0 to
-                999. The latter is faster.
+                999. The latter is faster. In their place, vectors of shape
+                (N or 1, time_channels), as of :func:`time_vectors`.
             blocks (Sequence[int]): Block numbers, counted from 1.
             condition (Tensor, optional): What the family is conditioned on.
 

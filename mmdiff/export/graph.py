@@ -56,7 +56,7 @@ class ExportedModel(nn.Module):
         """
         if self.output == 'backbone':
             backbone = self.model.backbone
-            return [f't{t}_block{b}' for t in backbone.timesteps for b in backbone.blocks]
+            return [f't{t}_block{b}' for taps in backbone.taps for t, b in taps]
         if self.output == 'neck':
             return [f'level{number}' for number in range(count)]
         return ['logits']

@@ -9,14 +9,17 @@ from .backbones import (
     backbone_of,
 )
 from .denoising_model import DenoisingModel
-from .necks import FeatureAdapter, SimpleFeaturePyramid
+from .necks import FeatureAdapter, FeatureAggregator, SimpleFeaturePyramid
+from .standardization import ChannelStandardization
 
 __all__ = [
+    'ChannelStandardization',
     'DenoisingModel',
     'DifFeedBackbone',
     'DiffusionBackbone',
     'DiffusionTransformerBackbone',
     'FeatureAdapter',
+    'FeatureAggregator',
     'GuidedDiffusionBackbone',
     'GuidedDiffusionEncoderBackbone',
     'SimpleFeaturePyramid',

@@ -98,14 +98,16 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
         raise ValueError(f'{name} must be one of {", ".join(choices)}, got {value!r}')
 
 
-def check_norm_cfg(norm_cfg: dict | None) -> None:
+def check_norm_cfg(norm_cfg: dict | None, name: str = 'norm_cfg') -> None:
     """Refuse what is neither None nor the config of a norm.
 
     Args:
         norm_cfg (dict, optional): The value.
+        name (str): Name of the argument, for the message. Defaults to
+            ``'norm_cfg'``.
 
     Raises:
         TypeError: If it is something else.
     """
     if norm_cfg is not None and not (isinstance(norm_cfg, dict) and 'type' in norm_cfg):
-        raise TypeError(f"norm_cfg must be a dict with a 'type', or None, got {norm_cfg!r}")
+        raise TypeError(f"{name} must be a dict with a 'type', or None, got {norm_cfg!r}")

@@ -126,8 +126,9 @@ def main():
 
     backbone = model.backbone
     titles = ['input', 'ground truth', 'prediction']
-    timesteps = ', '.join(map(str, backbone.timesteps))
-    titles += [f'b={b}, t={timesteps}' for b in backbone.blocks]
+    for taps in zip(*backbone.taps, strict=True):
+        timesteps = ', '.join(str(t) for t, _ in taps)
+        titles.append(f'b={taps[0][1]}, t={timesteps}')
     draw_feature_sheet(args.out, rows, titles)
     print(f'Wrote {args.out}.')
 

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from mmpretrain.models.heads import ClsHead
 from torch import Tensor, nn
 
+from mmdiff.models.standardization import standardization
 from mmdiff.registry import MODELS
-from mmdiff.utils import check_int, check_ints
+from mmdiff.utils import check_bool, check_int, check_ints
 
 
 class PooledHead(ClsHead):
@@ -17,6 +18,10 @@ class PooledHead(ClsHead):
         num_classes (int): Number of classes.
         in_channels (int): Channels of the feature map.
         pool_size (int): Side k of the pooled map.
+        standardize (bool): Whether the channels of the pooled map are
+            standardised, see
+            :class:`mmdiff.models.standardization.ChannelStandardization`.
+            Defaults to False.
         kwargs: Arguments of MMPretrain's ``ClsHead``, such as ``loss``.
 
     Raises:
@@ -24,7 +29,14 @@ class PooledHead(ClsHead):
         ValueError: If an argument is out of range.
     """
 
-    def __init__(self, num_classes: int, in_channels: int, pool_size: int, **kwargs):
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        pool_size: int,
+        standardize: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         for name, value in (
             ('num_classes', num_classes),
@@ -32,12 +44,14 @@ class PooledHead(ClsHead):
             ('pool_size', pool_size),
         ):
             check_int(name, value)
+        check_bool('standardize', standardize)
+        self.standardization = standardization(standardize, in_channels)
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.pool_size = pool_size
 
     def pre_logits(self, feats: Sequence[Tensor]) -> Tensor:
-        """Pool the feature map.
+        """Pool the feature map, and standardise it where that was asked for.
 
         Args:
             feats (Sequence[Tensor]): One map, shape (N, in_channels, H, W).
@@ -66,7 +80,7 @@ class PooledHead(ClsHead):
                 f'the feature is {feature.shape[2]}x{feature.shape[3]}, smaller than '
                 f'pool_size={self.pool_size}'
             )
-        return F.adaptive_avg_pool2d(feature, self.pool_size)
+        return self.standardization(F.adaptive_avg_pool2d(feature, self.pool_size))
 
 
 @MODELS.register_module()
@@ -80,7 +94,8 @@ class MLPHead(PooledHead):
             16k have 1, 2 and 4. Defaults to 2.
         hidden_channels (Sequence[int]): Widths of the hidden layers.
             Defaults to (2048, ).
-        kwargs: Arguments of MMPretrain's ``ClsHead``, such as ``loss``.
+        kwargs: ``standardize``, and arguments of MMPretrain's ``ClsHead``,
+            such as ``loss``.
     """
 
     def __init__(
@@ -114,7 +129,8 @@ class LinearHead(MLPHead):
         pool_size (int): Side of the pooled map. The paper's Linear-1k, 4k,
             16k and 65k have 1, 2, 4 and 8. Defaults to 2, the paper's for its
             main results (section 4.1).
-        kwargs: Arguments of MMPretrain's ``ClsHead``, such as ``loss``.
+        kwargs: ``standardize``, and arguments of MMPretrain's ``ClsHead``,
+            such as ``loss``.
     """
 
     def __init__(self, num_classes: int, in_channels: int, pool_size: int = 2, **kwargs):
@@ -135,7 +151,8 @@ class CNNHead(PooledHead):
             Defaults to (2048, 2048).
         pool_size (int): Side of the pooled map, a multiple of 4. Defaults to
             8.
-        kwargs: Arguments of MMPretrain's ``ClsHead``, such as ``loss``.
+        kwargs: ``standardize``, and arguments of MMPretrain's ``ClsHead``,
+            such as ``loss``.
 
     Raises:
         TypeError: If an argument has the wrong type.

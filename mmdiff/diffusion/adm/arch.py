@@ -138,6 +138,11 @@ class Architecture(DenoiserArchitecture):
         return 'none' if self.num_classes is None else 'class'
 
     @property
+    def time_channels(self) -> int:
+        """Width of the sinusoids of a timestep."""
+        return self.model_channels
+
+    @property
     def middle(self) -> int:
         """Number of the middle block (19 for the 256x256 model)."""
         return len(self.channel_mult) * (self.num_res_blocks + 1) + 1

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..embedding import sinusoids
+from ..embedding import time_vectors
 from ..kept import KeepsResults
-from ..schedule import network_time
 from ..unet import Activation, UNetDenoiser
 from .arch import Architecture, Block
 from .conv import Conv2d
@@ -294,7 +293,7 @@ class UNet(UNetDenoiser):
         """Embed timesteps, and class labels if given.
 
         Args:
-            timesteps (Tensor): Shape (N, ).
+            timesteps (Tensor): Shape (N, ), or as of :func:`time_vectors`.
             labels (Tensor, optional): Class indices, shape (N, ).
 
         Returns:
@@ -303,8 +302,7 @@ class UNet(UNetDenoiser):
         Raises:
             ValueError: If labels come to an unconditional model.
         """
-        time = network_time(timesteps, self.arch.noise_schedule)
-        emb = self.time_embed(sinusoids(time, self.arch.model_channels))
+        emb = self.time_embed(time_vectors(timesteps, self.arch))
         if labels is None:
             return emb
         if self.arch.num_classes is None:

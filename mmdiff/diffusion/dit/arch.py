@@ -60,6 +60,7 @@ class TransformerArchitecture(DenoiserArchitecture):
 
     input = ModelInput(channels=4, stride=8, scale=0.18215)
     condition = 'class'
+    time_channels = 256
 
     def __post_init__(self):
         check_positive_ints(

@@ -12,14 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..denoiser import Denoiser
-from ..embedding import sinusoids
+from ..embedding import time_vectors
 from ..kept import KeepsResults
-from ..schedule import network_time
 from .arch import TransformerArchitecture
 
 TAPS = ('modulated', 'raw')
-# Width of the sinusoids of a timestep.
-TIME_CHANNELS = 256
 
 
 class Modulation(KeepsResults):
@@ -208,7 +205,7 @@ class DiffusionTransformer(Denoiser):
         self.t_embedder = nn.ModuleDict(
             dict(
                 mlp=nn.Sequential(
-                    nn.Linear(TIME_CHANNELS, width), nn.SiLU(), nn.Linear(width, width)
+                    nn.Linear(arch.time_channels, width), nn.SiLU(), nn.Linear(width, width)
                 )
             )
         )
@@ -336,7 +333,7 @@ class DiffusionTransformer(Denoiser):
         """Embed timesteps and class labels.
 
         Args:
-            timesteps (Tensor): Shape (N, ).
+            timesteps (Tensor): Shape (N, ), or as of :func:`time_vectors`.
             labels (Tensor, optional): Class indices, shape (N, ). None stands
                 for the null class.
 
@@ -344,9 +341,9 @@ class DiffusionTransformer(Denoiser):
             Tensor: Shape (N, D).
         """
         if labels is None:
-            labels = torch.full_like(timesteps, self.arch.num_classes, dtype=torch.long)
-        time = network_time(timesteps, self.arch.noise_schedule)
-        emb = self.t_embedder.mlp(sinusoids(time, TIME_CHANNELS))
+            null = self.arch.num_classes
+            labels = timesteps.new_full((len(timesteps),), null, dtype=torch.long)
+        emb = self.t_embedder.mlp(time_vectors(timesteps, self.arch))
         return emb + self.y_embedder.embedding_table(labels)
 
     def _tokens(self, x_t: Tensor) -> Tensor:

@@ -94,6 +94,11 @@ class StableDiffusionArchitecture(DenoiserArchitecture):
                 )
 
     @property
+    def time_channels(self) -> int:
+        """Width of the sinusoids of a timestep."""
+        return self.block_out_channels[0]
+
+    @property
     def middle(self) -> int:
         """Number of the middle block (13 for the published models)."""
         return len(self.block_out_channels) * (self.layers_per_block + 1) + 1

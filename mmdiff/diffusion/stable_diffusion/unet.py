@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from ..embedding import sinusoids
+from ..embedding import time_vectors
 from ..parts import fill, on_meta, require_sd
-from ..schedule import network_time
 from ..unet import UNetDenoiser
 from .arch import StableDiffusionArchitecture
 
@@ -93,13 +92,12 @@ class StableDiffusionUNet(UNetDenoiser):
         """Embed timesteps.
 
         Args:
-            timesteps (Tensor): Shape (N, ).
+            timesteps (Tensor): Shape (N, ), or as of :func:`time_vectors`.
 
         Returns:
             Tensor: Shape (N, 4 * block_out_channels[0]).
         """
-        time = network_time(timesteps, self.arch.noise_schedule)
-        return self.time_embedding(sinusoids(time, self.arch.block_out_channels[0]))
+        return self.time_embedding(time_vectors(timesteps, self.arch))
 
     def forward(self, x_t: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
         """Predict the noise (or, of 2.x for 768 px, the velocity).

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial
 from itertools import islice
@@ -22,13 +22,17 @@ from mmdiff.diffusion import (
     load_weights,
     q_sample,
     read_checkpoint,
+    time_vectors,
 )
 from mmdiff.utils import LOGS, as_ints, check_bool, check_choice, check_int, is_int, local_file
 
 from .cuda_graph import GraphedFunction
 from .image_range import check_image_range
+from .walks import LEARNED, AnyTimestep, find_taps, find_walks
 
-NOISES = ('random', 'fixed', 'none')
+NOISES = ('random', 'fixed', 'none', 'clean')
+# Without draws to average over.
+NOISELESS = ('none', 'clean')
 AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 
@@ -52,18 +56,25 @@ class DiffusionBackbone(BaseModule):
     Args:
         arch (str | dict): Name of an architecture of the family, or its
             fields.
-        timestep (int | Sequence[int]): Timestep t of the noised image, from 0
-            to 999, or several, whose features are all returned (for DifFormer,
-            section 3.2).
+        timestep (int | Sequence[int] | Mapping[int, int] | str): Timestep t of
+            the noised image, from 0 to 999; several, whose features are all
+            returned (for DifFormer, section 3.2); {block: timestep}, a
+            timestep of its own for each of ``blocks``, whose maps are returned
+            as those of one timestep; or ``'learned'``: what the network's time
+            embedding takes is a parameter, trained whatever ``frozen`` says
+            (Wan et al., *Harnessing Diffusion Models for Visual Perception
+            with Meta Prompts*, https://arxiv.org/abs/2312.14733, with clean
+            images).
         blocks (int | Sequence[int]): Numbers of the blocks whose features are
             returned, counted from 1 as in the paper.
         noise (str): The noise in training. ``'random'`` is a fresh draw at
             every forward, as in the paper. ``'fixed'`` is one draw that
             depends only on ``seed`` and the size of the image; all images of
             a batch share it, so that features do not depend on the batch.
-            ``'none'`` is zero noise, :math:`x_t = \sqrt{\bar\alpha_t} x_0`.
-            Defaults to ``'random'``.
-        eval_noise (str): The noise in evaluation, one of the same three.
+            ``'none'`` is zero noise, :math:`x_t = \sqrt{\bar\alpha_t} x_0`,
+            and ``'clean'`` the image itself, :math:`x_t = x_0`. Defaults to
+            ``'random'``.
+        eval_noise (str): The noise in evaluation, one of the same four.
             Defaults to ``'fixed'``, so that a test score repeats. (The paper
             draws fresh noise here too.)
         seed (int): Seed of the fixed noise. Defaults to 0.
@@ -71,7 +82,8 @@ class DiffusionBackbone(BaseModule):
             averaged, computed as one batch. Defaults to 1.
         batch_timesteps (bool): Whether several timesteps are computed as one
             batch, or one after another, which takes less memory and gives the
-            same features. Defaults to True.
+            same features. Timesteps of blocks are always computed one after
+            another, each up to the last of its blocks. Defaults to True.
         frozen (str | int): What is not trained: ``'none'``, ``'all'``, or a
             block number up to which, embeddings included, all blocks are
             frozen. Frozen parts keep no graph and stay in eval mode.
@@ -83,6 +95,10 @@ class DiffusionBackbone(BaseModule):
             network (and an autoencoder before it) in mixed precision, whatever
             the rest of the model does, and returns float32. None follows the
             surrounding autocast, such as ``--amp`` sets. Defaults to None.
+        initial_timestep (int, optional): For ``timestep='learned'``: the
+            timestep from whose embedding it starts, also where ``init_cfg``
+            takes the network from a run's checkpoint, and to which images are
+            noised, unless they are clean. Defaults to None: 0.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=...)``
             with what the family takes, and ``entry='model'`` or another name
             where the file has several state dicts. Defaults to None: random
@@ -95,6 +111,10 @@ class DiffusionBackbone(BaseModule):
         strides (tuple[int, ...]): Stride of each returned map.
         out_indices (tuple[int, ...]): ``blocks``, by the name under which
             OpenMMLab's tools look for them.
+        taps (tuple[tuple[tuple, ...], ...]): For each tuple of maps that is
+            returned, the (timestep, block) of each map.
+        learned_timestep (Parameter): With ``timestep='learned'``, shape (1,
+            time_channels of the architecture).
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -110,7 +130,7 @@ class DiffusionBackbone(BaseModule):
     def __init__(
         self,
         arch: str | dict | DenoiserArchitecture,
-        timestep: int | Sequence[int],
+        timestep: AnyTimestep,
         blocks: int | Sequence[int],
         noise: str = 'random',
         eval_noise: str = 'fixed',
@@ -120,6 +140,7 @@ class DiffusionBackbone(BaseModule):
         frozen: str | int = 'none',
         with_cp: bool = False,
         amp_dtype: str | None = None,
+        initial_timestep: int | None = None,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg=init_cfg)
@@ -127,21 +148,23 @@ class DiffusionBackbone(BaseModule):
             self._check_init_cfg(init_cfg)
         self.arch = self.find_architecture(arch)
         self.blocks = self._check_blocks(blocks)
-        self.timesteps = self._check_timesteps(timestep)
+        self.walks = find_walks(timestep, self.blocks)
+        self.taps = find_taps(self.walks, self.blocks)
+        self.timesteps = tuple(walk.timestep for walk in self.walks)
         check_int('ensemble_size', ensemble_size, 1)
         check_choice('noise', noise, NOISES)
         check_choice('eval_noise', eval_noise, NOISES)
-        if ensemble_size > 1 and 'none' in (noise, eval_noise):
+        if ensemble_size > 1 and {noise, eval_noise} & set(NOISELESS):
             raise ValueError(
                 f'ensemble_size={ensemble_size} averages over noise draws, but noise={noise!r} and '
-                f'eval_noise={eval_noise!r}; neither may be "none"'
+                f'eval_noise={eval_noise!r}; neither may be {" or ".join(map(repr, NOISELESS))}'
             )
         if amp_dtype is not None:
             check_choice('amp_dtype', amp_dtype, AMP_DTYPES)
         check_int('seed', seed, 0)
         check_bool('batch_timesteps', batch_timesteps)
         check_bool('with_cp', with_cp)
-        self.single_timestep = is_int(timestep)
+        self.single_timestep = is_int(timestep) or isinstance(timestep, str | Mapping)
         self.batch_timesteps = batch_timesteps
         self._range_is_checked = False
         self.noise = noise
@@ -165,6 +188,10 @@ class DiffusionBackbone(BaseModule):
             for module in network.embeddings():
                 module.requires_grad_(False)
         setattr(self, self.network_name, network)
+        self.initial_timestep = self._check_initial_timestep(initial_timestep)
+        if self.initial_timestep is not None:
+            start = time_vectors(torch.tensor([self.initial_timestep]), self.arch)
+            self.learned_timestep = nn.Parameter(start)
 
     @classmethod
     @abstractmethod
@@ -204,16 +231,6 @@ class DiffusionBackbone(BaseModule):
         """The deepest block that runs."""
         return max(self.blocks)
 
-    def _check_timesteps(self, timestep) -> tuple[int, ...]:
-        timesteps = as_ints('timestep', timestep)
-        for t in timesteps:
-            check_int('timestep', t, 0, NUM_TIMESTEPS - 1)
-        if not timesteps or len(set(timesteps)) < len(timesteps):
-            raise ValueError(
-                f'timestep must be an int or a sequence of different ints, got {timestep!r}'
-            )
-        return timesteps
-
     def _check_blocks(self, blocks) -> tuple[int, ...]:
         numbers = as_ints('blocks', blocks)
         if not numbers:
@@ -223,6 +240,24 @@ class DiffusionBackbone(BaseModule):
         if len(set(numbers)) < len(numbers):
             raise ValueError(f'blocks must not repeat a block, got {numbers}')
         return numbers
+
+    def _check_initial_timestep(self, initial_timestep) -> int | None:
+        """Where a learned timestep starts; None where none is learned."""
+        if self.timesteps != (LEARNED,):
+            if initial_timestep is not None:
+                raise ValueError(
+                    f'initial_timestep={initial_timestep!r} is where a learned timestep starts, '
+                    f'but timestep is not {LEARNED!r}'
+                )
+            return None
+        if max(self.blocks) == 1 and isinstance(self.network, UNetDenoiser):
+            raise ValueError(
+                f'timestep={LEARNED!r} trains what the time embedding takes, but block 1, the last '
+                f'of blocks={self.blocks}, takes no embedding'
+            )
+        initial_timestep = 0 if initial_timestep is None else initial_timestep
+        check_int('initial_timestep', initial_timestep, 0, NUM_TIMESTEPS - 1)
+        return int(initial_timestep)
 
     def _check_frozen(self, frozen) -> int:
         deepest = max(self.blocks)
@@ -317,7 +352,8 @@ class DiffusionBackbone(BaseModule):
         Returns:
             tuple[Tensor, ...]: For each of ``blocks``, in their order, a map
             of shape (N, C_b, ceil(H / s_b), ceil(W / s_b)). If ``timestep``
-            is a sequence, such a tuple for each timestep, in their order.
+            is a sequence, such a tuple for each timestep, in their order. They
+            are those of ``taps``.
 
         Raises:
             TypeError: If the input is not of floating point.
@@ -339,7 +375,7 @@ class DiffusionBackbone(BaseModule):
             check_image_range(x_0)
             self._range_is_checked = True
         maps = iter(self._graphed(x_0) if self._runs_as_graph(x_0) else self._maps(x_0))
-        features = tuple(tuple(islice(maps, len(self.blocks))) for _ in self.timesteps)
+        features = tuple(tuple(islice(maps, len(self.blocks))) for _ in self.taps)
         return features[0] if self.single_timestep else features
 
     def _runs_as_graph(self, x_0: Tensor) -> bool:
@@ -347,18 +383,29 @@ class DiffusionBackbone(BaseModule):
         return self._graphed is not None and x_0.is_cuda and not (self.training or needs_gradient)
 
     def _maps(self, x_0: Tensor) -> list[Tensor]:
-        """The maps of :meth:`forward`, one timestep's after the other's."""
+        """The maps of :meth:`forward`, one tuple's after the other's."""
         encoded = self.encode(self._pad(x_0))
-        x_t = [self.noised(encoded, t) for t in self.timesteps]
+        x_t = [self.noised(encoded, t) for t in self._noise_levels()]
         with self.precision(x_0.device):
-            if self.batch_timesteps:
-                maps = self._features_at(torch.cat(x_t), self.timesteps)
+            if self.batch_timesteps and len(self.taps) > 1:
+                maps = self._features_at(torch.cat(x_t), self.timesteps, self.blocks)
                 features = list(zip(*(m.chunk(len(x_t)) for m in maps), strict=True))
             else:
                 features = [
-                    self._features_at(x, (t,)) for x, t in zip(x_t, self.timesteps, strict=True)
+                    self._features_at(x, (walk.timestep,), walk.blocks)
+                    for x, walk in zip(x_t, self.walks, strict=True)
                 ]
-        return [m for maps in features for m in self._finish(maps, x_0.shape[-2:])]
+        found = {
+            (walk.timestep, number): m
+            for walk, maps in zip(self.walks, features, strict=True)
+            for number, m in zip(walk.blocks, maps, strict=True)
+        }
+        size = x_0.shape[-2:]
+        return [m for taps in self.taps for m in self._finish([found[tap] for tap in taps], size)]
+
+    def _noise_levels(self) -> tuple[int, ...]:
+        """The timestep to which images are noised, for each walk."""
+        return self.timesteps if self.initial_timestep is None else (self.initial_timestep,)
 
     def precision(self, device: torch.device) -> AbstractContextManager:
         """The autocast of ``amp_dtype``, or the surrounding one.
@@ -419,23 +466,29 @@ class DiffusionBackbone(BaseModule):
         """What the network is conditioned on.
 
         Args:
-            timesteps (Tensor): Shape (1, ), or one for each map.
+            timesteps (Tensor): Shape (1, ), or one for each map; or vectors,
+                as of :func:`mmdiff.diffusion.time_vectors`.
 
         Returns:
             Tensor | None: A row for each of ``timesteps``; None for nothing.
         """
         return None
 
-    def _features_at(self, x_t: Tensor, timesteps: Sequence[int]) -> tuple[Tensor, ...]:
+    def _features_at(
+        self, x_t: Tensor, timesteps: Sequence[int | str], blocks: Sequence[int]
+    ) -> tuple[Tensor, ...]:
         """Features of images, the same number of them for each timestep."""
-        repeats = len(x_t) // len(timesteps) if len(timesteps) > 1 else 1
-        t = _on_device(tuple(timesteps), repeats, x_t.device)
-        return self._features(x_t, t, self.condition(t))
+        if self.initial_timestep is not None:
+            t = self.learned_timestep
+        else:
+            repeats = len(x_t) // len(timesteps) if len(timesteps) > 1 else 1
+            t = _on_device(tuple(timesteps), repeats, x_t.device)
+        return self._features(x_t, t, blocks, self.condition(t))
 
     def _features(
-        self, x_t: Tensor, timesteps: Tensor, condition: Tensor | None
+        self, x_t: Tensor, timesteps: Tensor, blocks: Sequence[int], condition: Tensor | None
     ) -> tuple[Tensor, ...]:
-        return self.network.features(x_t, timesteps, self.blocks, condition)
+        return self.network.features(x_t, timesteps, blocks, condition)
 
     def _pad(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
@@ -459,6 +512,8 @@ class DiffusionBackbone(BaseModule):
         # Image after image, each with its draws side by side.
         x_0 = x_0.repeat_interleave(n, dim=0)
         noise = self.noise if self.training else self.eval_noise
+        if noise == 'clean':
+            return x_0
         epsilon = None
         if noise == 'random':
             epsilon = torch.randn_like(x_0)

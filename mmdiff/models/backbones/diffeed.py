@@ -35,7 +35,8 @@ class DifFeedMixin(DiffusionBackbone):
 
     Args:
         arch (str | dict): As in the family's backbone.
-        timestep (int): As in the family's backbone, but one.
+        timestep (int | str): As in the family's backbone, but one, or
+            ``'learned'``, whose gradients are those of the second pass.
         blocks (int | Sequence[int]): As in the family's backbone.
         feedback (str | Mapping[int, int]): Which decoder block feeds which
             encoder block: a strategy (paper, section 4.1.1), ``'bottleneck'``,
@@ -61,7 +62,7 @@ class DifFeedMixin(DiffusionBackbone):
     def __init__(
         self,
         arch: str | dict | DenoiserArchitecture,
-        timestep: int = 90,
+        timestep: int | str = 90,
         blocks: int | Sequence[int] = (24,),
         *,
         feedback: str | Mapping[int, int] = 'bottleneck',
@@ -77,6 +78,11 @@ class DifFeedMixin(DiffusionBackbone):
         if not self.single_timestep:
             # Batch norm would tell them apart by whether they are one batch.
             raise ValueError(f'timestep must be one int for DifFeed, got {self.timesteps}')
+        if isinstance(timestep, Mapping):
+            raise ValueError(
+                f'timestep must be one for all blocks for DifFeed, whose second pass runs them '
+                f'together, got {dict(timestep)}'
+            )
         unreached = sorted({t for t in self.feedback_targets.values() if t > max(self.blocks)})
         if unreached:
             raise ValueError(
@@ -91,17 +97,15 @@ class DifFeedMixin(DiffusionBackbone):
         return max(*self.blocks, *self.feedback_targets)
 
     def _features(
-        self, x_t: Tensor, timesteps: Tensor, condition: Tensor | None
+        self, x_t: Tensor, timesteps: Tensor, blocks: Sequence[int], condition: Tensor | None
     ) -> tuple[Tensor, ...]:
         first = min(self.feedback_targets.values())
-        start = self.unet.prefix(
-            x_t, timesteps, first - 1, self.unet.last_block, self.blocks, condition
-        )
+        start = self.unet.prefix(x_t, timesteps, first - 1, self.unet.last_block, blocks, condition)
         with torch.no_grad(), _no_autocast_cache():
             sources = self.unet.features_after(start, tuple(self.feedback_targets))
         image_size = [side * self.arch.input.stride for side in x_t.shape[-2:]]
         feedback = self.feedback(sources, image_size)
-        return self.unet.features_after(start, self.blocks, feedback)
+        return self.unet.features_after(start, blocks, feedback)
 
 
 @MODELS.register_module()
@@ -128,7 +132,7 @@ class StableDiffusionDifFeedBackbone(DifFeedMixin, StableDiffusionBackbone):
     def __init__(
         self,
         arch: str | dict | DenoiserArchitecture = 'sd-1',
-        timestep: int = 90,
+        timestep: int | str = 90,
         blocks: int | Sequence[int] = (16,),
         **kwargs,
     ):

@@ -17,6 +17,7 @@ from mmdiff.registry import MODELS
 from mmdiff.utils import check_choice, check_int, local_file
 
 from .latent import LatentDiffusionBackbone
+from .walks import AnyTimestep
 
 
 @MODELS.register_module()
@@ -33,7 +34,7 @@ class DiffusionTransformerBackbone(LatentDiffusionBackbone):
             :data:`mmdiff.diffusion.dit.ARCHITECTURES`, or the fields of
             :class:`mmdiff.diffusion.dit.TransformerArchitecture`. Defaults to
             ``'dit-xl-2'``.
-        timestep (int | Sequence[int]): As of :class:`DiffusionBackbone`; of a
+        timestep (AnyTimestep): As of :class:`DiffusionBackbone`; of a
             SiT, t stands for its time 1 - t / 1000. Defaults to 90.
         blocks (int | Sequence[int]): Numbers of the transformer blocks whose
             features are returned, 1 to 28 for XL. Defaults to (14, ).
@@ -61,7 +62,7 @@ class DiffusionTransformerBackbone(LatentDiffusionBackbone):
     def __init__(
         self,
         arch: str | dict | TransformerArchitecture = 'dit-xl-2',
-        timestep: int | Sequence[int] = 90,
+        timestep: AnyTimestep = 90,
         blocks: int | Sequence[int] = (14,),
         *,
         tap: str = 'modulated',
@@ -89,7 +90,9 @@ class DiffusionTransformerBackbone(LatentDiffusionBackbone):
 
     def condition(self, timesteps: Tensor) -> Tensor | None:
         """The label for each timestep, or None."""
-        return None if self.label is None else torch.full_like(timesteps, self.label)
+        if self.label is None:
+            return None
+        return timesteps.new_full((len(timesteps),), self.label, dtype=torch.long)
 
     def _check_init_cfg(self, init_cfg) -> None:
         super()._check_init_cfg(init_cfg)

@@ -10,6 +10,7 @@ from mmdiff.registry import MODELS
 from mmdiff.utils import check_int
 
 from .base import DiffusionBackbone
+from .walks import AnyTimestep
 
 
 @MODELS.register_module()
@@ -23,7 +24,7 @@ class GuidedDiffusionBackbone(DiffusionBackbone):
             :data:`mmdiff.diffusion.ARCHITECTURES`, or the fields of
             :class:`mmdiff.diffusion.Architecture`. Defaults to
             ``'adm-256-uncond'``, the paper's.
-        timestep (int | Sequence[int]): As of :class:`DiffusionBackbone`.
+        timestep (AnyTimestep): As of :class:`DiffusionBackbone`.
             Defaults to 90, the paper's for segmentation (section 4.4).
         blocks (int | Sequence[int]): Numbers of the blocks whose features are
             returned, counted from 1 as in the paper. Defaults to (24, ).
@@ -44,7 +45,7 @@ class GuidedDiffusionBackbone(DiffusionBackbone):
     def __init__(
         self,
         arch: str | dict | Architecture = 'adm-256-uncond',
-        timestep: int | Sequence[int] = 90,
+        timestep: AnyTimestep = 90,
         blocks: int | Sequence[int] = (24,),
         *,
         label: int | None = None,
@@ -71,4 +72,6 @@ class GuidedDiffusionBackbone(DiffusionBackbone):
 
     def condition(self, timesteps: Tensor) -> Tensor | None:
         """The label for each timestep, or None."""
-        return None if self.label is None else torch.full_like(timesteps, self.label)
+        if self.label is None:
+            return None
+        return timesteps.new_full((len(timesteps),), self.label, dtype=torch.long)

@@ -6,6 +6,7 @@ from mmdiff.diffusion.adm import EncoderArchitecture, EncoderUNet, get_encoder_a
 from mmdiff.registry import MODELS
 
 from .base import DiffusionBackbone
+from .walks import AnyTimestep
 
 
 @MODELS.register_module()
@@ -22,7 +23,7 @@ class GuidedDiffusionEncoderBackbone(DiffusionBackbone):
             :data:`mmdiff.diffusion.adm.ENCODER_ARCHITECTURES`, or the fields
             of :class:`mmdiff.diffusion.adm.EncoderArchitecture`. Defaults to
             ``'adm-256-classifier'``.
-        timestep (int | Sequence[int]): As of :class:`DiffusionBackbone`.
+        timestep (AnyTimestep): As of :class:`DiffusionBackbone`.
             Defaults to 0.
         blocks (int | Sequence[int]): Numbers of the blocks whose features are
             returned. Defaults to (19, ), the middle block of the 256x256
@@ -40,7 +41,7 @@ class GuidedDiffusionEncoderBackbone(DiffusionBackbone):
     def __init__(
         self,
         arch: str | dict | EncoderArchitecture = 'adm-256-classifier',
-        timestep: int | Sequence[int] = 0,
+        timestep: AnyTimestep = 0,
         blocks: int | Sequence[int] = (19,),
         **kwargs,
     ):

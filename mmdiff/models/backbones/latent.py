@@ -10,6 +10,7 @@ from mmdiff.diffusion.autoencoder import LatentEncoder, load_autoencoder, read_a
 from mmdiff.utils import LOGS, check_ints, local_file, local_folder
 
 from .base import DiffusionBackbone
+from .walks import AnyTimestep
 
 # What of a repository is read for an autoencoder: alone, or a pipeline's.
 VAE_FILES = tuple(
@@ -27,7 +28,7 @@ class LatentDiffusionBackbone(DiffusionBackbone):
 
     Args:
         arch (str | dict): As of :class:`DiffusionBackbone`.
-        timestep (int | Sequence[int]): As of :class:`DiffusionBackbone`.
+        timestep (AnyTimestep): As of :class:`DiffusionBackbone`.
         blocks (int | Sequence[int]): As of :class:`DiffusionBackbone`.
         vae_channels (Sequence[int]): Channels of the levels of the
             autoencoder's encoder. Defaults to (128, 256, 512, 512), those of
@@ -48,7 +49,7 @@ class LatentDiffusionBackbone(DiffusionBackbone):
     def __init__(
         self,
         arch: str | dict | DenoiserArchitecture,
-        timestep: int | Sequence[int],
+        timestep: AnyTimestep,
         blocks: int | Sequence[int],
         *,
         vae_channels: Sequence[int] = (128, 256, 512, 512),

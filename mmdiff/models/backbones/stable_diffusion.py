@@ -18,6 +18,7 @@ from mmdiff.registry import MODELS
 from mmdiff.utils import local_folder
 
 from .latent import LatentDiffusionBackbone
+from .walks import AnyTimestep
 
 # What of a pipeline's repository is read.
 FILES = (
@@ -47,7 +48,7 @@ class StableDiffusionBackbone(LatentDiffusionBackbone):
             fields of
             :class:`mmdiff.diffusion.stable_diffusion.StableDiffusionArchitecture`.
             Defaults to ``'sd-1'``.
-        timestep (int | Sequence[int]): As of :class:`DiffusionBackbone`.
+        timestep (AnyTimestep): As of :class:`DiffusionBackbone`.
             Defaults to 90.
         blocks (int | Sequence[int]): Numbers of the blocks whose features are
             returned, 1 to 25: 13 is the middle block. Defaults to (16, ),
@@ -77,7 +78,7 @@ class StableDiffusionBackbone(LatentDiffusionBackbone):
     def __init__(
         self,
         arch: str | dict | StableDiffusionArchitecture = 'sd-1',
-        timestep: int | Sequence[int] = 90,
+        timestep: AnyTimestep = 90,
         blocks: int | Sequence[int] = (16,),
         *,
         text: str = 'null',

@@ -1,4 +1,5 @@
 from .feature_adapter import FeatureAdapter
+from .feature_aggregator import FeatureAggregator
 from .simple_feature_pyramid import SimpleFeaturePyramid
 
-__all__ = ['FeatureAdapter', 'SimpleFeaturePyramid']
+__all__ = ['FeatureAdapter', 'FeatureAggregator', 'SimpleFeaturePyramid']

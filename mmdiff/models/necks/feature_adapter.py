@@ -1,16 +1,16 @@
 """From the features of a diffusion U-Net to the levels of a dense head."""
 
-import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmdiff.registry import MODELS
 from mmdiff.utils import check_bool, check_int, check_ints, check_norm_cfg
+
+from ..standardization import standardization
+from .levels import build_level_convs, check_features, check_same_features, finish_levels, resize
 
 
 @MODELS.register_module()
@@ -40,6 +40,8 @@ class FeatureAdapter(BaseModule):
         pooled_level (bool): Whether to append a level of twice the last
             stride, every other position of the last one, as FPN does.
             Defaults to False.
+        standardize (bool): Whether channels are standardised first, see
+            :class:`ChannelStandardization`. Defaults to False.
         init_cfg (dict, optional): Initialisation config. Defaults to None:
             PyTorch's defaults.
 
@@ -58,6 +60,7 @@ class FeatureAdapter(BaseModule):
         level_convs: bool = False,
         norm_cfg: dict | None = None,
         pooled_level: bool = False,
+        standardize: bool = False,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg=init_cfg)
@@ -68,11 +71,8 @@ class FeatureAdapter(BaseModule):
         check_bool('level_convs', level_convs)
         check_norm_cfg(norm_cfg)
         check_bool('pooled_level', pooled_level)
-        if len(in_channels) != len(in_strides):
-            raise ValueError(
-                f'in_channels={tuple(in_channels)} and in_strides={tuple(in_strides)} must name '
-                'the same features'
-            )
+        check_bool('standardize', standardize)
+        check_same_features(in_channels, in_strides)
         if not out_strides or len(in_channels) not in (1, len(out_strides)):
             raise ValueError(
                 f'{len(in_channels)} features cannot feed the {len(out_strides)} levels of '
@@ -84,15 +84,9 @@ class FeatureAdapter(BaseModule):
         self.in_strides = tuple(in_strides)
         self.out_strides = tuple(out_strides)
         self.pooled_level = pooled_level
+        self.standardizations = nn.ModuleList(standardization(standardize, c) for c in in_channels)
         self.convs = nn.ModuleList(nn.Conv2d(c, out_channels, 1) for c in in_channels)
-        self.level_convs = None
-        if level_convs:
-            self.level_convs = nn.ModuleList(
-                ConvModule(
-                    out_channels, out_channels, 3, padding=1, norm_cfg=norm_cfg, act_cfg=None
-                )
-                for _ in out_strides
-            )
+        self.level_convs = build_level_convs(level_convs, out_channels, len(out_strides), norm_cfg)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Adapt features to levels.
@@ -113,49 +107,23 @@ class FeatureAdapter(BaseModule):
         """
         if features and not torch.is_tensor(features[0]):
             features = [torch.cat(maps, dim=1) for maps in zip(*features, strict=True)]
-        self._check(features)
-        levels = self._resized(features)
-        if self.level_convs is not None:
-            levels = [conv(level) for conv, level in zip(self.level_convs, levels, strict=True)]
-        if self.pooled_level:
-            levels.append(F.max_pool2d(levels[-1], kernel_size=1, stride=2))
-        return tuple(levels)
-
-    def _check(self, features: Sequence[Tensor]) -> None:
-        channels = tuple(feature.shape[1] for feature in features)
-        if channels != self.in_channels:
-            raise ValueError(
-                f'features have {channels} channels, but in_channels={self.in_channels}'
-            )
-        sizes = [tuple(feature.shape[-2:]) for feature in features]
-        for sides in zip(*sizes, strict=True):
-            # A side n at stride s is of an image from (n - 1) * s + 1 to n * s.
-            ends = [side * stride for side, stride in zip(sides, self.in_strides, strict=True)]
-            if any(
-                end - stride >= min(ends) for end, stride in zip(ends, self.in_strides, strict=True)
-            ):
-                raise ValueError(
-                    f'features have sizes {sizes}, which no image has at '
-                    f'in_strides={self.in_strides}'
-                )
+        check_features(features, self.in_channels, self.in_strides)
+        features = [
+            standardize(feature)
+            for standardize, feature in zip(self.standardizations, features, strict=True)
+        ]
+        return finish_levels(self._resized(features), self.level_convs, self.pooled_level)
 
     def _resized(self, features: Sequence[Tensor]) -> list[Tensor]:
         if len(features) == 1:
             adapted = self.convs[0](features[0])
-            return [_resize(adapted, self.in_strides[0], s) for s in self.out_strides]
+            return [resize(adapted, self.in_strides[0], s) for s in self.out_strides]
         return [
             # The two commute, so the convolution goes where the map is smaller.
-            conv(_resize(feature, s_in, s_out))
+            conv(resize(feature, s_in, s_out))
             if s_in < s_out
-            else _resize(conv(feature), s_in, s_out)
+            else resize(conv(feature), s_in, s_out)
             for conv, feature, s_in, s_out in zip(
                 self.convs, features, self.in_strides, self.out_strides, strict=True
             )
         ]
-
-
-def _resize(x: Tensor, stride: int, to_stride: int) -> Tensor:
-    if stride == to_stride:
-        return x
-    size = [math.ceil(side * stride / to_stride) for side in x.shape[-2:]]
-    return F.interpolate(x, size=size, mode='bilinear', align_corners=False)
