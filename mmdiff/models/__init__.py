@@ -10,7 +10,7 @@ from .backbones import (
     backbone_of,
 )
 from .denoising_model import DenoisingModel
-from .necks import FeatureAdapter
+from .necks import FeatureAdapter, FeatureNorm
 
 __all__ = [
     'DenoisingModel',
@@ -18,6 +18,7 @@ __all__ = [
     'DiffusionBackbone',
     'DiffusionTransformerBackbone',
     'FeatureAdapter',
+    'FeatureNorm',
     'FusedBackbone',
     'GuidedDiffusionBackbone',
     'GuidedDiffusionEncoderBackbone',

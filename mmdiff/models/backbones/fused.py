@@ -26,7 +26,7 @@ class FusedBackbone(BaseModule):
     of one branch and four of another, the first of each the first level.
 
     Args:
-        branches (Sequence[dict]): Two or more of
+        branches (Sequence[dict]): One or more of
 
             - ``backbone`` (dict): Config of a backbone of any package, which
               returns maps. Of one of mmdiff's with several timesteps, each
@@ -37,10 +37,13 @@ class FusedBackbone(BaseModule):
             - ``scale`` (Sequence[int], optional): Two ints: ``(14, 16)``
               resizes each 16 pixels to 14, bilinearly, so that a ViT of patch
               size 14 has features of stride 16, as others have. Images are
-              first padded to multiples of 16 by repeating the edge. Without
-              it, they keep their size.
+              first padded to multiples of 16 by repeating the edge, and
+              ``(16, 16)`` does no more than that. Without it, they keep their
+              size.
             - ``frozen`` (bool): Whether the backbone is not trained and stays
               in eval mode, whatever its own config says. Defaults to False.
+
+            One alone is that backbone, frozen or normalised as here.
 
         init_cfg (dict, optional): Of all of it. Backbones have their own.
             Defaults to None.
@@ -168,8 +171,8 @@ def _check_maps(name: str, backbone: nn.Module, maps: Sequence[Tensor]) -> None:
 
 
 def _check_branches(branches: Sequence[dict]) -> None:
-    if not isinstance(branches, list | tuple) or len(branches) < 2:
-        raise TypeError(f'branches must be a list of two or more dicts, got {branches!r}')
+    if not isinstance(branches, list | tuple) or not branches:
+        raise TypeError(f'branches must be a list of one or more dicts, got {branches!r}')
     for number, branch in enumerate(branches):
         name = f'branches[{number}]'
         if not isinstance(branch, dict) or not isinstance(branch.get('backbone'), dict):

@@ -1,3 +1,4 @@
 from .feature_adapter import FeatureAdapter
+from .feature_norm import FeatureNorm
 
-__all__ = ['FeatureAdapter']
+__all__ = ['FeatureAdapter', 'FeatureNorm']

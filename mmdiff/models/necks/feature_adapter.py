@@ -21,9 +21,10 @@ class FeatureAdapter(BaseModule):
     This is how the paper feeds U-Net features to UperNet (appendix 7.3). One
     feature feeds all levels; several features feed one level each. Twice as
     many, or more, as of :class:`FusedBackbone`, feed the levels in turn, and
-    what feeds the same level is added up. A detector also wants ``level_convs``, as its RPN is the same on all levels and could
-    not tell levels of one feature apart, and ``pooled_level``. Features of
-    several timesteps are concatenated along their channels first.
+    what feeds the same level is added up. A detector also wants
+    ``level_convs``, as its RPN is the same on all levels and could not tell
+    levels of one feature apart, and ``pooled_level``. Features of several
+    timesteps are concatenated along their channels first.
 
     Args:
         in_channels (Sequence[int]): Channels of each feature; of a backbone
