@@ -124,7 +124,9 @@ class FeatureAdapter(BaseModule):
             levels = [conv(level) for conv, level in zip(self.level_convs, levels, strict=True)]
         if self.pooled_level:
             levels.append(F.max_pool2d(levels[-1], kernel_size=1, stride=2))
-        return tuple(levels)
+        # As mmcv's RoIAlign reads them (https://github.com/open-mmlab/mmcv/issues/2203); of a ViT's
+        # maps, which are channels_last, they would not be.
+        return tuple(level.contiguous() for level in levels)
 
     def _check(self, features: Sequence[Tensor]) -> None:
         channels = tuple(feature.shape[1] for feature in features)
