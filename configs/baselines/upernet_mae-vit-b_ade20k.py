@@ -6,8 +6,8 @@ model = dict(
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
     backbone=dict(
         _delete_=True,
-        # A ViT with MAE's position embedding and, as in mae_segmentation, a relative position bias
-        # that begins at zero, and LayerScale at one.
+        # A ViT with MAE's position embedding and, as in mae_segmentation, LayerScale from one and a
+        # relative position bias (there from zero, here from a standard deviation of 0.02).
         type='mmpretrain.BEiTViT',
         arch='base',
         img_size=512,
