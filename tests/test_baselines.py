@@ -113,8 +113,11 @@ def test_detector_takes_a_step(root):
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks
 
-    cfg = small(root, 'mask-rcnn_mae-vit-l_coco', backbone=dict(img_size=64))
-    cfg.model.neck.in_channels = (32,)
+    cfg = small(root, 'mask-rcnn_mae-vit-l_coco', backbone=dict(img_size=64, out_indices=(1,)))
+    # As wide as the neck wants it.
+    cfg.model.backbone.arch = ARCH | dict(embed_dims=1024, num_layers=2)
+    cfg.model.train_cfg.rpn_proposal.max_per_img = cfg.model.test_cfg.rpn.max_per_img = 20
+    cfg.model.train_cfg.rcnn.sampler.num = 16
     model = build(cfg)
     sample = DetDataSample(
         metainfo=dict(
@@ -130,7 +133,7 @@ def test_detector_takes_a_step(root):
     )
     inputs = [torch.randint(256, (3, 64, 64), dtype=torch.uint8)]
     trained, results = train_and_test(model, inputs, [sample], cfg.optim_wrapper)
-    assert {'backbone.pos_embed', 'backbone.layers.23.attn.qkv.weight'} <= trained
+    assert {'backbone.pos_embed', 'backbone.layers.1.attn.qkv.weight'} <= trained
     assert results[0].pred_instances.masks.shape[1:] == (64, 64)
 
 

@@ -1,5 +1,5 @@
-# MAE ViT-L of the paper's figure 8, with ViTDet's rates for it. Of ViTDet's backbone, MMPretrain has
-# the ViT without windows and relative positions: all 24 blocks see the whole image.
+# MAE ViT-L of the paper's figure 8, with ViTDet's rates for it. MMPretrain's ViT has neither the
+# windows nor the relative positions of ViTDet's: each of the 24 blocks sees the whole image.
 _base_ = '../mask-rcnn_gd_coco.py'
 depth = 24
 decay = 0.8
