@@ -79,8 +79,8 @@ class FeatureAdapter(BaseModule):
         if not out_strides or not _can_feed(len(in_channels), len(out_strides)):
             raise ValueError(
                 f'{len(in_channels)} features cannot feed the {len(out_strides)} levels of '
-                f'out_strides={tuple(out_strides)}: give one feature for all, or one for each, or '
-                'as many for each'
+                f'out_strides={tuple(out_strides)}: give one feature for all, one for each, or '
+                'the same number for each'
             )
         if norm_cfg is not None and not level_convs:
             raise ValueError(f'norm_cfg={norm_cfg} is for level_convs, but level_convs=False')

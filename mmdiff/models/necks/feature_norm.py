@@ -2,42 +2,33 @@
 
 from collections.abc import Sequence
 
-from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmdiff.registry import MODELS
-from mmdiff.utils import check_ints, check_norm_cfg
+from mmdiff.utils import check_ints
 
 
 @MODELS.register_module()
 class FeatureNorm(BaseModule):
-    """A norm of each feature, and nothing else.
+    """Batch norm of each feature, and nothing else.
 
     Before a head of one 1x1 convolution, it makes a linear probe of dense
-    features, as DINOv2's: batch norm, then a linear layer for each position.
+    features, as `DINOv2's <https://arxiv.org/abs/2304.07193>`_.
 
     Args:
         in_channels (Sequence[int]): Channels of each feature.
-        norm_cfg (dict): Config of the norm. Defaults to ``dict(type='BN')``.
         init_cfg (dict, optional): Initialisation config. Defaults to None.
 
     Raises:
-        TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of range.
+        TypeError: If ``in_channels`` is no list or tuple of ints.
+        ValueError: If one of them is less than 1.
     """
 
-    def __init__(
-        self,
-        in_channels: Sequence[int],
-        norm_cfg: dict | None = None,
-        init_cfg: dict | None = None,
-    ):
+    def __init__(self, in_channels: Sequence[int], init_cfg: dict | None = None):
         super().__init__(init_cfg=init_cfg)
         check_ints('in_channels', in_channels)
-        check_norm_cfg(norm_cfg)
-        norm_cfg = norm_cfg or dict(type='BN')
-        self.norms = nn.ModuleList(build_norm_layer(norm_cfg, c)[1] for c in in_channels)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for channels in in_channels)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Normalise.
