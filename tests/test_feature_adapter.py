@@ -102,3 +102,44 @@ def test_features_of_another_backbone():
     neck([torch.zeros(1, 8, 5, 5), torch.zeros(1, 8, 3, 3)])
     with pytest.raises(ValueError, match=r'sizes \[\(5, 5\), \(5, 5\)\], .* in_strides=\(4, 8\)'):
         neck([torch.zeros(1, 8, 5, 5)] * 2)
+
+
+def test_features_of_several_backbones_are_added_up():
+    """The sum of two 1x1 convolutions is one of both features together."""
+    neck = FeatureAdapter(
+        in_channels=[4, 5, 6, 7], in_strides=[4, 8, 4, 8], out_channels=3, out_strides=(4, 8)
+    )
+    features = [torch.randn(1, c, 32 // s, 48 // s) for c, s in ((4, 4), (5, 8), (6, 4), (7, 8))]
+    for number, level in enumerate(neck(features)):
+        first, second = neck.convs[number], neck.convs[number + 2]
+        together = F.conv2d(
+            torch.cat(features[number::2], dim=1),
+            torch.cat([first.weight, second.weight], dim=1),
+            first.bias + second.bias,
+        )
+        torch.testing.assert_close(level, together)
+    with pytest.raises(ValueError, match='3 features cannot feed the 2 levels'):
+        FeatureAdapter(in_channels=[4] * 3, in_strides=[4] * 3, out_strides=(4, 8))
+
+
+def test_what_is_added_up_covers_the_same_pixels():
+    """50 pixels are 13 positions at stride 4, and 4 at stride 16, which are 64 pixels."""
+    neck = FeatureAdapter(in_channels=[1, 1], in_strides=[4, 16], out_channels=1, out_strides=(4,))
+    for conv in neck.convs:
+        conv.weight.data.fill_(1)
+        conv.bias.data.zero_()
+    position = torch.arange(4.0).expand(1, 1, 4, 4) * 16 + 8
+    (level,) = neck([torch.zeros(1, 1, 13, 13), position])
+    assert level.shape == (1, 1, 13, 13)
+    # Between the first centre and the last, each position tells where its centre is.
+    torch.testing.assert_close(level[0, 0, 0, 2:], torch.arange(2.0, 13) * 4 + 2)
+
+
+def test_levels_are_contiguous():
+    """A ViT's maps are channels_last, which mmcv's RoIAlign would misread."""
+    neck = FeatureAdapter(in_channels=[8], in_strides=[16], out_channels=4, level_convs=True)
+    feature = torch.randn(1, 4, 6, 8).permute(0, 3, 1, 2)
+    levels = neck([feature])
+    assert all(level.is_contiguous() for level in levels)
+    for level, expected in zip(levels, neck([feature.contiguous()]), strict=True):
+        torch.testing.assert_close(level, expected)

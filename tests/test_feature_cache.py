@@ -540,9 +540,14 @@ def test_splits_of_other_classes_are_not_compared(root, few_images, monkeypatch)
         (dict(timestep='learned'), "at model.backbone.timestep='learned': it is trained"),
     ],
 )
-def test_features_that_change_are_refused(change, message, root):
+@pytest.mark.parametrize('is_branch', [False, True])
+def test_features_that_change_are_refused(change, message, is_branch, root):
     cfg = Config.fromfile(root / CONFIG)
     cfg.model.backbone.update(change)
+    if is_branch:
+        cfg.model.backbone = dict(
+            type='mmdiff.FusedBackbone', branches=[dict(backbone=cfg.model.backbone)]
+        )
     with pytest.raises(ValueError, match=message):
         split_settings(cfg, 'train')
 

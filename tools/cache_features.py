@@ -115,8 +115,9 @@ def cache_features(args, cfg) -> list[str]:
     missing = {split: store.missing() for split, (store, _) in stores.items()}
     # All processes share out the same images.
     barrier()
-    if isinstance(model.backbone, DiffusionBackbone):
-        model.backbone.prepare_for_inference()
+    for module in model.backbone.modules():
+        if isinstance(module, DiffusionBackbone):
+            module.prepare_for_inference()
     unreadable = []
     for split, (store, dataset) in stores.items():
         unreadable += write_features(

@@ -120,17 +120,18 @@ def split_settings(cfg: Config, split: str) -> tuple[dict, ConfigDict, float]:
         ValueError: If the features are not the same at every epoch.
     """
     backbone = cfg.model.backbone
-    if backbone.type.endswith('DifFeedBackbone'):
-        raise ValueError('a feature cache cannot hold the features of DifFeed: it is trained')
-    if backbone.get('timestep') == 'learned':
-        raise ValueError(
-            "a feature cache cannot hold the features at model.backbone.timestep='learned': it is "
-            'trained, and they change with it'
-        )
-    if backbone.get('eval_noise', 'fixed') == 'random':
-        raise ValueError(
-            "a feature cache needs model.backbone.eval_noise of 'fixed', 'none' or 'clean'"
-        )
+    for part in (backbone, *(branch.backbone for branch in backbone.get('branches', ()))):
+        if part.type.endswith('DifFeedBackbone'):
+            raise ValueError('a feature cache cannot hold the features of DifFeed: it is trained')
+        if part.get('timestep') == 'learned':
+            raise ValueError(
+                "a feature cache cannot hold the features at model.backbone.timestep='learned': "
+                'it is trained, and they change with it'
+            )
+        if part.get('eval_noise', 'fixed') == 'random':
+            raise ValueError(
+                "a feature cache needs model.backbone.eval_noise of 'fixed', 'none' or 'clean'"
+            )
     preprocessor = data_preprocessor(cfg)
     if preprocessor.get('batch_augments') or cfg.model.get('train_cfg'):
         raise ValueError(

@@ -2,6 +2,7 @@ from .backbones import (
     DifFeedBackbone,
     DiffusionBackbone,
     DiffusionTransformerBackbone,
+    FusedBackbone,
     GuidedDiffusionBackbone,
     GuidedDiffusionEncoderBackbone,
     StableDiffusionBackbone,
@@ -9,7 +10,7 @@ from .backbones import (
     backbone_of,
 )
 from .denoising_model import DenoisingModel
-from .necks import FeatureAdapter, FeatureAggregator, SimpleFeaturePyramid
+from .necks import FeatureAdapter, FeatureAggregator, FeatureNorm, SimpleFeaturePyramid
 from .standardization import ChannelStandardization
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     'DiffusionTransformerBackbone',
     'FeatureAdapter',
     'FeatureAggregator',
+    'FeatureNorm',
+    'FusedBackbone',
     'GuidedDiffusionBackbone',
     'GuidedDiffusionEncoderBackbone',
     'SimpleFeaturePyramid',

@@ -3,6 +3,7 @@ from .diffeed import DifFeedBackbone, StableDiffusionDifFeedBackbone
 from .diffusion_transformer import DiffusionTransformerBackbone
 from .families import backbone_of
 from .feedback import FeedbackNetwork, feedback_targets
+from .fused import FusedBackbone
 from .guided_diffusion import GuidedDiffusionBackbone
 from .guided_diffusion_encoder import GuidedDiffusionEncoderBackbone
 from .stable_diffusion import StableDiffusionBackbone
@@ -12,6 +13,7 @@ __all__ = [
     'DiffusionBackbone',
     'DiffusionTransformerBackbone',
     'FeedbackNetwork',
+    'FusedBackbone',
     'GuidedDiffusionBackbone',
     'GuidedDiffusionEncoderBackbone',
     'StableDiffusionBackbone',

@@ -1,5 +1,6 @@
 from .feature_adapter import FeatureAdapter
 from .feature_aggregator import FeatureAggregator
+from .feature_norm import FeatureNorm
 from .simple_feature_pyramid import SimpleFeaturePyramid
 
-__all__ = ['FeatureAdapter', 'FeatureAggregator', 'SimpleFeaturePyramid']
+__all__ = ['FeatureAdapter', 'FeatureAggregator', 'FeatureNorm', 'SimpleFeaturePyramid']

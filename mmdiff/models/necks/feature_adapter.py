@@ -1,6 +1,7 @@
 """From the features of a diffusion U-Net to the levels of a dense head."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from mmengine.model import BaseModule
@@ -18,10 +19,12 @@ class FeatureAdapter(BaseModule):
     """1x1 convolution to a common width, then bilinear resize to given strides.
 
     This is how the paper feeds U-Net features to UperNet (appendix 7.3). One
-    feature feeds all levels; several features feed one level each. A detector
-    also wants ``level_convs``, as its RPN is the same on all levels and could
-    not tell levels of one feature apart, and ``pooled_level``. Features of
-    several timesteps are concatenated along their channels first.
+    feature feeds all levels; several features feed one level each. Twice as
+    many, or more, as of :class:`FusedBackbone`, feed the levels in turn, and
+    what feeds the same level is added up. A detector also wants
+    ``level_convs``, as its RPN is the same on all levels and could not tell
+    levels of one feature apart, and ``pooled_level``. Features of several
+    timesteps are concatenated along their channels first.
 
     Args:
         in_channels (Sequence[int]): Channels of each feature; of a backbone
@@ -73,10 +76,11 @@ class FeatureAdapter(BaseModule):
         check_bool('pooled_level', pooled_level)
         check_bool('standardize', standardize)
         check_same_features(in_channels, in_strides)
-        if not out_strides or len(in_channels) not in (1, len(out_strides)):
+        if not out_strides or not _can_feed(len(in_channels), len(out_strides)):
             raise ValueError(
                 f'{len(in_channels)} features cannot feed the {len(out_strides)} levels of '
-                f'out_strides={tuple(out_strides)}: give one feature for all, or one for each'
+                f'out_strides={tuple(out_strides)}: give one feature for all, one for each, or '
+                'the same number for each'
             )
         if norm_cfg is not None and not level_convs:
             raise ValueError(f'norm_cfg={norm_cfg} is for level_convs, but level_convs=False')
@@ -99,7 +103,8 @@ class FeatureAdapter(BaseModule):
         Returns:
             tuple[Tensor, ...]: For each of ``out_strides`` a map of shape
             (N, out_channels, ceil(H_i * s_in / s_out), ceil(W_i * s_in /
-            s_out)), and one more with ``pooled_level``.
+            s_out)), of several features the smallest, and one more with
+            ``pooled_level``.
 
         Raises:
             ValueError: If the features are not those of ``in_channels``, or
@@ -118,12 +123,26 @@ class FeatureAdapter(BaseModule):
         if len(features) == 1:
             adapted = self.convs[0](features[0])
             return [resize(adapted, self.in_strides[0], s) for s in self.out_strides]
-        return [
+        # Features of several backbones feed the levels in turn.
+        out_strides = self.out_strides * (len(features) // len(self.out_strides))
+        adapted = [
             # The two commute, so the convolution goes where the map is smaller.
             conv(resize(feature, s_in, s_out))
             if s_in < s_out
             else resize(conv(feature), s_in, s_out)
             for conv, feature, s_in, s_out in zip(
-                self.convs, features, self.in_strides, self.out_strides, strict=True
+                self.convs, features, self.in_strides, out_strides, strict=True
             )
         ]
+        levels = len(self.out_strides)
+        return [_add(adapted[level::levels]) for level in range(levels)]
+
+
+def _can_feed(features: int, levels: int) -> bool:
+    return features == 1 or (features > 0 and features % levels == 0)
+
+
+def _add(maps: Sequence[Tensor]) -> Tensor:
+    """The sum of maps of one image at one stride, which may reach beyond its edge."""
+    height, width = (min(m.shape[dim] for m in maps) for dim in (-2, -1))
+    return reduce(torch.add, (m[..., :height, :width] for m in maps))

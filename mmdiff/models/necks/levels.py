@@ -102,11 +102,13 @@ def finish_levels(
         pooled_level (bool): Whether to append a level.
 
     Returns:
-        tuple[Tensor, ...]: The levels.
+        tuple[Tensor, ...]: The levels, contiguous.
     """
     levels = list(levels)
     if convs is not None:
         levels = [conv(level) for conv, level in zip(convs, levels, strict=True)]
     if pooled_level:
         levels.append(F.max_pool2d(levels[-1], kernel_size=1, stride=2))
-    return tuple(levels)
+    # As mmcv's RoIAlign reads them (https://github.com/open-mmlab/mmcv/issues/2203); of a ViT's
+    # maps, which are channels_last, they would not be.
+    return tuple(level.contiguous() for level in levels)

@@ -1,0 +1,12 @@
+# UperNet as ours, on a frozen DINOv2 ViT-S/14.
+_base_ = './upernet_dinov2-vit-b_ade20k.py'
+model = dict(
+    backbone=dict(
+        arch='dinov2-small',
+        init_cfg=dict(
+            checkpoint='https://mmassets.onedl.ai/mmpretrain/v1.0/dinov2/'
+            'vit-small-p14_dinov2-pre_3rdparty_20230426-5641ca5a.pth',
+        ),
+    ),
+    neck=dict(in_channels=(384, 384, 384, 384)),
+)

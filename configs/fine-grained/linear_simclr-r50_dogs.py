@@ -1,0 +1,9 @@
+# Linear probe of SimCLR on Stanford Dogs (paper, figure 7).
+_base_ = [
+    '../_base_/models/linear_simclr-r50.py',
+    '../_base_/datasets/dogs_224.py',
+    '../_base_/schedules/schedule_28e.py',
+    '../_base_/default_runtime_cls-epochs.py',
+]
+model = dict(head=dict(num_classes=120))
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
