@@ -176,3 +176,27 @@ def test_multimodal_models_are_left_out_beside_transformers_5_alone(version, lef
     for _ in range(2):
         stack.allow_transformers_5()
     assert len(sys.meta_path) == left_out
+
+
+@pytest.mark.parametrize(('command', 'stack'), [
+    ('tools/setup_env.sh', 'today'),
+    ('tools/setup_env.sh --detection --stack originals', 'originals'),
+    ('tools/quickstart.sh', 'today'),
+    ('tools/quickstart.sh --stack originals', 'originals'),
+    ('tools/quickstart.sh configs/mask-rcnn_gd_digit-scenes.py', 'today'),
+    ('tools/run_tests.sh', 'today'),
+    ('tools/run_tests.sh --stack originals -m gpu', 'originals'),
+    ('.ci/run', 'today'),
+])  # fmt: skip
+def test_scripts_set_up_the_stack(command, stack, root, environment, tmp_path):
+    """Up to the first thing that set-up asks of Python, which is not there."""
+    python = tmp_path / 'python'
+    python.write_text('#!/bin/sh\necho "$@"\nexit 1\n')
+    python.chmod(0o755)
+    env = dict(environment, PATH=f'{tmp_path}:{environment["PATH"]}', VIRTUAL_ENV=str(tmp_path))
+    result = subprocess.run(
+        ['bash', *command.split()], cwd=root, env=env, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert f"['{stack}']" in result.stdout
+    assert 'mmdiff needs Python 3.10' in result.stderr

@@ -1,19 +1,24 @@
 #!/usr/bin/env bash
 # From a fresh clone to trained and tested models, on a CPU, in minutes.
 #
-# Usage: tools/quickstart.sh [CONFIG ...]
+# Usage: tools/quickstart.sh [--stack originals] [CONFIG ...]
 # Sets up, makes digit scenes, trains UperNet on the frozen features of a small diffusion U-Net,
 # pretrained and, for comparison, at random weights (or what other *_digit-scenes.py configs say),
 # tests on digits that it never saw, and draws a picture sheet. A run that was killed goes on where
 # it was.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+stack=(--stack today)
+if [ "${1:-}" = --stack ]; then
+    stack=("${@:1:2}")
+    shift "${#stack[@]}"
+fi
 if [ $# = 0 ]; then
     set -- configs/upernet_gd-random_digit-scenes.py configs/upernet_gd_digit-scenes.py
 fi
 case $* in
-    *mask-rcnn*) . tools/setup_env.sh --detection ;;
-    *) . tools/setup_env.sh '' ;;
+    *mask-rcnn*) . tools/setup_env.sh --detection "${stack[@]}" ;;
+    *) . tools/setup_env.sh "${stack[@]}" ;;
 esac
 # The warnings of the packages below are for their developers.
 export PYTHONWARNINGS=ignore
