@@ -92,7 +92,7 @@ def grid_of(store: FeatureStore) -> tuple[list[str], list[str]]:
     names = store.settings['maps']
     if not names[0][0].startswith('t='):
         return names[0], ['']
-    return [name.split()[1] for name in names[0]], [maps[0].split()[0] for maps in names]
+    return [name.split(maxsplit=1)[1] for name in names[0]], [m[0].split()[0] for m in names]
 
 
 class PooledMaps:

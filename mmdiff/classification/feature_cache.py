@@ -84,12 +84,15 @@ def map_names(backbone: nn.Module, shapes: Sequence[Sequence]) -> list[list[str]
         shapes (Sequence[Sequence]): For each timestep, an entry for each map.
 
     Returns:
-        list[list[str]]: For each timestep, ``'t=90 b=24'`` and the like; or
-        ``'map 1'``, counted, where the backbone knows no timesteps.
+        list[list[str]]: For each timestep, ``'t=90 b=24'`` and the like;
+        ``'t=90 map 1'``, counted, where the backbone knows no blocks; or
+        ``'map 1'``, where it knows no timesteps either.
     """
-    if hasattr(backbone, 'timesteps'):
-        return [[f't={t} b={b}' for b in backbone.blocks] for t in backbone.timesteps]
-    return [[f'map {number}' for number, _ in enumerate(maps, start=1)] for maps in shapes]
+    names = [f'b={b}' for b in getattr(backbone, 'blocks', ())]
+    names = names or [f'map {number}' for number, _ in enumerate(shapes[0], start=1)]
+    if not hasattr(backbone, 'timesteps'):
+        return [names]
+    return [[f't={t} {name}' for name in names] for t in backbone.timesteps]
 
 
 def data_preprocessor(cfg: Config) -> dict:

@@ -5,6 +5,7 @@ from .families import backbone_of
 from .feedback import FeedbackNetwork, feedback_targets
 from .guided_diffusion import GuidedDiffusionBackbone
 from .guided_diffusion_encoder import GuidedDiffusionEncoderBackbone
+from .noised_input import NoisedInputBackbone
 from .stable_diffusion import StableDiffusionBackbone
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     'FeedbackNetwork',
     'GuidedDiffusionBackbone',
     'GuidedDiffusionEncoderBackbone',
+    'NoisedInputBackbone',
     'StableDiffusionBackbone',
     'StableDiffusionDifFeedBackbone',
     'backbone_of',

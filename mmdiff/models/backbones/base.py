@@ -14,7 +14,6 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmdiff.diffusion import (
-    NUM_TIMESTEPS,
     Denoiser,
     DenoiserArchitecture,
     UNetDenoiser,
@@ -26,9 +25,9 @@ from mmdiff.diffusion import (
 from mmdiff.utils import LOGS, as_ints, check_bool, check_choice, check_int, is_int, local_file
 
 from .cuda_graph import GraphedFunction
-from .image_range import check_image_range
+from .image_range import ImageCheck
+from .input_noise import NOISES, check_timesteps, draw_noise
 
-NOISES = ('random', 'fixed', 'none')
 AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 
@@ -127,7 +126,7 @@ class DiffusionBackbone(BaseModule):
             self._check_init_cfg(init_cfg)
         self.arch = self.find_architecture(arch)
         self.blocks = self._check_blocks(blocks)
-        self.timesteps = self._check_timesteps(timestep)
+        self.timesteps = check_timesteps(timestep)
         check_int('ensemble_size', ensemble_size, 1)
         check_choice('noise', noise, NOISES)
         check_choice('eval_noise', eval_noise, NOISES)
@@ -143,7 +142,7 @@ class DiffusionBackbone(BaseModule):
         check_bool('with_cp', with_cp)
         self.single_timestep = is_int(timestep)
         self.batch_timesteps = batch_timesteps
-        self._range_is_checked = False
+        self._check_images = ImageCheck()
         self.noise = noise
         self.eval_noise = eval_noise
         self.seed = int(seed)
@@ -203,16 +202,6 @@ class DiffusionBackbone(BaseModule):
     def _last_block(self) -> int:
         """The deepest block that runs."""
         return max(self.blocks)
-
-    def _check_timesteps(self, timestep) -> tuple[int, ...]:
-        timesteps = as_ints('timestep', timestep)
-        for t in timesteps:
-            check_int('timestep', t, 0, NUM_TIMESTEPS - 1)
-        if not timesteps or len(set(timesteps)) < len(timesteps):
-            raise ValueError(
-                f'timestep must be an int or a sequence of different ints, got {timestep!r}'
-            )
-        return timesteps
 
     def _check_blocks(self, blocks) -> tuple[int, ...]:
         numbers = as_ints('blocks', blocks)
@@ -325,19 +314,7 @@ class DiffusionBackbone(BaseModule):
                 values are beyond 1.5 or NaN (on a GPU, which would have to be
                 waited for, in the first forward only).
         """
-        if x_0.dim() != 4 or x_0.shape[1] != 3 or not x_0.numel():
-            one = ': of one image, x_0[None]' if x_0.dim() == 3 and len(x_0) == 3 else ''
-            raise ValueError(
-                f'x_0 must have shape (N, 3, H, W), none of them 0, got {tuple(x_0.shape)}{one}'
-            )
-        if not x_0.is_floating_point():
-            raise TypeError(
-                f'x_0 must hold floating-point values in [-1, 1], got {x_0.dtype}: of uint8 '
-                'images, x_0 / 127.5 - 1'
-            )
-        if x_0.device.type == 'cpu' or not self._range_is_checked:
-            check_image_range(x_0)
-            self._range_is_checked = True
+        self._check_images(x_0)
         maps = iter(self._graphed(x_0) if self._runs_as_graph(x_0) else self._maps(x_0))
         features = tuple(tuple(islice(maps, len(self.blocks))) for _ in self.timesteps)
         return features[0] if self.single_timestep else features
@@ -455,17 +432,10 @@ class DiffusionBackbone(BaseModule):
             Tensor: Shape (N * ensemble_size, C, H, W), the draws of an image
             side by side.
         """
-        n, (_, *size) = self.ensemble_size, x_0.shape
         # Image after image, each with its draws side by side.
-        x_0 = x_0.repeat_interleave(n, dim=0)
+        x_0 = x_0.repeat_interleave(self.ensemble_size, dim=0)
         noise = self.noise if self.training else self.eval_noise
-        epsilon = None
-        if noise == 'random':
-            epsilon = torch.randn_like(x_0)
-        elif noise == 'fixed':
-            draws = self.fixed_noise((n, *size), x_0.device, x_0.dtype)
-            # Not len(), which an exported graph would have as a number.
-            epsilon = draws.repeat(x_0.shape[0] // n, 1, 1, 1)
+        epsilon = draw_noise(noise, x_0, self.fixed_noise, self.ensemble_size)
         return q_sample(x_0, timestep, epsilon, self.arch.noise_schedule)
 
     def _finish(self, maps: Sequence[Tensor], image_size: Sequence[int]) -> tuple[Tensor, ...]:
