@@ -11,6 +11,7 @@ from mmengine.fileio import load
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
+from mmdiff.classification.feature_cache import map_names
 from mmdiff.diffusion import get_architecture
 from mmdiff.engine.unread_settings import check_config
 from mmdiff.torch_compat import has_custom_operators
@@ -165,17 +166,23 @@ def test_detector_builds_and_its_parts_fit(cfg):
 
 @of_scope('mmpretrain', 'ImageClassifier')
 def test_classifier_builds_and_its_parts_fit(cfg):
-    crops = [t.crop_size for t in cfg.test_dataloader.dataset.pipeline if 'crop_size' in t]
-    size = crops[0] if crops else get_architecture(cfg.model.backbone.arch).image_size
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    sizes = [t.crop_size for t in pipeline if 'crop_size' in t]
+    sizes += [t.scale[0] for t in pipeline if t.type == 'Resize']
+    size = sizes[0] if sizes else get_architecture(cfg.model.backbone.arch).image_size
     # MMPretrain's ResNet reads values as it is built.
-    with torch.device('meta' if cfg.model.backbone.type.startswith('mmdiff.') else 'cpu'):
+    own = cfg.model.backbone.type.startswith('mmdiff.') and 'backbone' not in cfg.model.backbone
+    with torch.device('meta' if own else 'cpu'):
         model = build(cfg)
         out = model(torch.zeros(2, 3, size, size), mode='tensor')
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert f'{trained / 1e6:.2f}M' == PARAMETERS.get(cfg.filename, f'{trained / 1e6:.2f}M')
     if model.head is None:
-        channels = [[m.shape[1] for m in maps] for maps in out]
-        assert channels == [list(model.backbone.out_channels)] * len(cfg.model.backbone.timestep)
+        maps = (out,) if torch.is_tensor(out[0]) else out
+        assert [*map(len, map_names(model.backbone, maps))] == [*map(len, maps)]
+        if own:
+            channels = [[m.shape[1] for m in of_timestep] for of_timestep in maps]
+            assert channels == [list(model.backbone.out_channels)] * len(model.backbone.timesteps)
     else:
         assert out.shape == (2, cfg.model.head.num_classes)
         for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
