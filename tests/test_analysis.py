@@ -245,10 +245,18 @@ def test_probe_grid_refuses(options, message, cache, tmp_path, call_tool, capsys
     assert message in str(error.value) + capsys.readouterr().err
 
 
-def test_probe_grid_refuses_another_data_set(cache, tmp_path, call_tool):
-    other = write_cache(tmp_path / 'other', [['map 1']], [[(1, 4, 4)]], images='others')
-    with pytest.raises(SystemExit, match=r'--beside: .*other is of other images than .*cache'):
-        call_tool('tools/analysis_tools/probe_grid.py', cache, tmp_path / 'out', '--beside', other)
+@pytest.mark.parametrize(
+    ('side', 'images', 'message'),
+    [
+        (4, 'others', r'--beside: .*other is of other images than .*cache'),
+        (1, 'the same', r'--beside: .*other has none of the pool sizes \[2\]'),
+    ],
+)
+def test_probe_grid_refuses_a_cache_beside_it(side, images, message, cache, tmp_path, call_tool):
+    other = write_cache(tmp_path / 'other', [['map 1']], [[(2, side, side)]], images)
+    tool = 'tools/analysis_tools/probe_grid.py'
+    with pytest.raises(SystemExit, match=message):
+        call_tool(tool, cache, tmp_path / 'out', '--pools=2', '--beside', other)
 
 
 def test_cka_command(cache, tmp_path, call_tool):

@@ -4,6 +4,7 @@ from .checks import as_ints, check_bool, check_choice, check_int, check_ints, ch
 from .download import local_file, local_folder
 from .memory import keep_freed_memory
 from .run_logs import LOGS
+from .scalars import read_scalars
 from .slices import row_slices
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     'keep_freed_memory',
     'local_file',
     'local_folder',
+    'read_scalars',
     'row_slices',
 ]

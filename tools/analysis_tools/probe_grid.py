@@ -29,7 +29,8 @@ def parse_args():
         nargs='+',
         default=[],
         metavar='CACHE',
-        help='caches of other backbones, whose curves over the timesteps are drawn too',
+        help='caches of other backbones, whose curves over timesteps are drawn too, at those of '
+        'the pool sizes that they have',
     )
     parser.add_argument(
         '--probe',
@@ -91,9 +92,12 @@ def probe_cache(cache: Path, args) -> Grid:
     from mmdiff.classification.cached_maps import check_pool, grid_of, open_splits, pools_of
 
     train, test = open_splits(cache, ('train', args.split))
-    pools = args.pools or [pool for pool in (1, 2, 4) if pool in pools_of(train)]
-    for pool in pools:
-        check_pool(train, pool)
+    pools = [pool for pool in args.pools or (1, 2, 4) if pool in pools_of(train)]
+    if cache == args.cache:
+        for pool in args.pools or ():
+            check_pool(train, pool)
+    elif not pools:
+        raise SystemExit(f'--beside: {cache} has none of the pool sizes {args.pools}')
     blocks, timesteps = grid_of(train)
     accuracy = np.zeros((len(pools), len(blocks), len(timesteps)))
     for pool, block, timestep in tqdm(list(np.ndindex(accuracy.shape)), desc=str(cache)):
