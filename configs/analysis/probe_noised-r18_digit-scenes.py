@@ -7,12 +7,12 @@ model = dict(
         backbone=dict(
             type='ResNet',
             depth=18,
-            base_channels=32,
+            base_channels=16,
             out_indices=(0, 1, 2, 3),
             frozen_stages=4,
             init_cfg=dict(
                 type='Pretrained',
-                checkpoint='work_dirs/r18_digit-scenes/iter_1500.pth',
+                checkpoint='work_dirs/r18_digit-scenes/iter_1000.pth',
                 prefix='backbone.',
             ),
         ),

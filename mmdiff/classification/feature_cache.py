@@ -16,6 +16,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from mmdiff.registry import DATASETS, MODELS
+from mmdiff.utils import weights_digest
 
 from .feature_store import FeatureStore, FeatureStoreError, check_classes, check_same
 
@@ -28,15 +29,6 @@ LABELS = ('num_classes', 'to_onehot')
 NOT_IN_CONFIG = ('weights', 'pool', 'maps', 'classes')
 # What of a backbone's config does not change its features in evaluation.
 NO_EFFECT = ('noise', 'frozen', 'with_cp', 'batch_timesteps', 'init_cfg')
-
-
-def weights_digest(module: nn.Module) -> str:
-    """SHA-256 of a module's parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def flatten(features: Sequence[Sequence[Tensor]]) -> Tensor:

@@ -6,6 +6,7 @@ from .memory import keep_freed_memory
 from .run_logs import LOGS
 from .scalars import read_scalars
 from .slices import row_slices
+from .weights import weights_digest
 
 __all__ = [
     'LOGS',
@@ -21,4 +22,5 @@ __all__ = [
     'local_folder',
     'read_scalars',
     'row_slices',
+    'weights_digest',
 ]
