@@ -1,5 +1,5 @@
-# Figure 3: for tools/cache_features.py --pool 2 --dtype float16 and tools/analysis_tools/
-# probe_grid.py --probe trained (docs/analysis.md). The whole grid takes 900 GB, as each training
+# Figure 3: for tools/cache_features.py and tools/analysis_tools/probe_grid.py --probe trained
+# (docs/paper_tables.md). The whole grid takes 0.9 TB at --pool 2 --dtype float16, as each training
 # image is there twice, also mirrored; an axis of it at a time is less.
 _base_ = '../linear_gd_in1k.py'
 model = dict(

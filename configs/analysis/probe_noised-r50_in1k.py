@@ -1,5 +1,5 @@
 # Figure 3, ResNet-50: its features of the images that the U-Net sees, at the same timesteps, for
-# probe_grid.py --beside (docs/analysis.md). That a linear layer is trained on them too, and the
+# probe_grid.py --beside (docs/paper_tables.md). That a linear layer is trained on them too, and the
 # supervised weights, are ours: the paper names neither.
 _base_ = './probe_gd_in1k.py'
 model = dict(
