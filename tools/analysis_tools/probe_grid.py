@@ -130,26 +130,26 @@ def write_csv(path: Path, grids: dict[str, Grid]) -> None:
 
 def curves(grids: dict[str, Grid]) -> dict[str, dict[str, list[tuple[str, float]]]]:
     """For each axis of the first grid a curve through its best; over timesteps, all grids'."""
+    over_timesteps = {}
+    for name, grid in grids.items():
+        pool, block, _ = grid.best()
+        line = list(zip(grid.timesteps, grid.accuracy[pool, block], strict=True))
+        over_timesteps[f'{name}, {grid.blocks[block]}, {side(grid, pool)}'] = line
     cache, grid = next(iter(grids.items()))
     pool, block, timestep = grid.best()
-    size, b, t = (
-        f'{grid.pools[pool]}x{grid.pools[pool]}',
-        grid.blocks[block],
-        grid.timesteps[timestep],
-    )
-    over_timesteps = {}
-    for name, other in grids.items():
-        p, place, _ = other.best()
-        line = list(zip(other.timesteps, other.accuracy[p, place], strict=True))
-        over_timesteps[f'{name}, {other.blocks[place]}'] = line
     blocks = list(zip(grid.blocks, grid.accuracy[pool, :, timestep], strict=True))
-    sides = [f'{p}x{p}' for p in grid.pools]
+    sides = [side(grid, number) for number in range(len(grid.pools))]
     pools = list(zip(sides, grid.accuracy[:, block, timestep], strict=True))
+    b, t = grid.blocks[block], grid.timesteps[timestep]
     return {
-        f'timesteps, pooled to {size}': over_timesteps,
-        f'blocks, {t}, pooled to {size}': {cache: blocks},
-        f'pool sizes, {b}, {t}': {cache: pools},
+        'timesteps': over_timesteps,
+        f'blocks ({t}, pooled to {side(grid, pool)})': {cache: blocks},
+        f'pool sizes ({b}, {t})': {cache: pools},
     }
+
+
+def side(grid: Grid, pool: int) -> str:
+    return f'{grid.pools[pool]}x{grid.pools[pool]}'
 
 
 def main():
@@ -163,7 +163,7 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     write_csv(args.out / 'probe_grid.csv', grids)
     grid = grids[str(args.cache)]
-    titles = [f'pooled to {p}x{p}' for p in grid.pools]
+    titles = [f'pooled to {side(grid, number)}' for number in range(len(grid.pools))]
     draw_heat_maps(args.out / 'probe_grid.png', grid.accuracy, titles, grid.blocks, grid.timesteps)
     draw_curves(args.out / 'probe_curves.png', curves(grids), x_label=None)
     pool, block, timestep = grid.best()
