@@ -20,8 +20,8 @@ def draw_curves(
             sequence of (iteration, value), or (name, value), whose names
             stand side by side.
         log (bool): Whether the y axes are logarithmic. Defaults to False.
-        x_label (str, optional): What the x axes are. Defaults to
-            ``'iteration'``.
+        x_label (str, optional): What the x axes are; None where names
+            say it. Defaults to ``'iteration'``.
     """
     figure = Figure(figsize=(4.5 * len(curves), 3), layout='constrained')
     grid = figure.subplots(1, len(curves), squeeze=False)[0]
@@ -32,6 +32,8 @@ def draw_curves(
             )
         axes.set_title(title, fontsize=9)
         axes.set_xlabel(x_label)
+        if x_label is None:
+            axes.tick_params(axis='x', labelrotation=90)
         axes.grid(alpha=0.3)
         if log:
             axes.set_yscale('log')

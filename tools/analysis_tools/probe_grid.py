@@ -142,9 +142,9 @@ def curves(grids: dict[str, Grid]) -> dict[str, dict[str, list[tuple[str, float]
     pools = list(zip(sides, grid.accuracy[:, block, timestep], strict=True))
     b, t = grid.blocks[block], grid.timesteps[timestep]
     return {
-        'timesteps': over_timesteps,
-        f'blocks ({t}, pooled to {side(grid, pool)})': {cache: blocks},
-        f'pool sizes ({b}, {t})': {cache: pools},
+        'accuracy over timesteps': over_timesteps,
+        f'over blocks ({t}, pooled to {side(grid, pool)})': {cache: blocks},
+        f'over pool sizes ({b}, {t})': {cache: pools},
     }
 
 
