@@ -70,6 +70,7 @@ if __name__ == '__main__':
                 'cls',
                 'sd',
                 'pretrain',
+                'fid',
                 'export',
                 'examples',
                 'test',

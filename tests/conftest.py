@@ -1,4 +1,5 @@
 import os
+import runpy
 import socket
 import subprocess
 import sys
@@ -62,6 +63,17 @@ def run(environment):
         return printed
 
     return run_command
+
+
+@pytest.fixture
+def call_tool(monkeypatch):
+    """Run a tool in this process: what it prints is in capsys, how it stops is SystemExit."""
+
+    def call(path, *arguments):
+        monkeypatch.setattr('sys.argv', [path, *map(str, arguments)])
+        runpy.run_path(str(ROOT / path), run_name='__main__')
+
+    return call
 
 
 def make_digit_scenes(run, out: Path, train: int, evaluation: int) -> Path:

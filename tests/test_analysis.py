@@ -1,16 +1,25 @@
 """Analysis of features: CKA, linear probes, and their commands."""
 
 import csv
+import inspect
 
 import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mmdiff.analysis import MinibatchCKA, linear_probe_accuracy
+from mmdiff.analysis import (
+    MinibatchCKA,
+    linear_probe_accuracy,
+    trained_probe,
+    trained_probe_accuracy,
+)
 from mmdiff.classification import FeatureStore
+from mmdiff.classification.cached_maps import PooledMaps
 
 
 def direct_cka(x, y):
@@ -94,48 +103,167 @@ def test_linear_probe_equals_scikit_learn(num_classes, max_kept, monkeypatch):
     assert (features == before).all()
 
 
-@pytest.fixture(scope='module')
-def cache(tmp_path_factory):
-    """Two timesteps of two blocks: the class stands in the second block at the first timestep."""
-    folder = tmp_path_factory.mktemp('cache')
+def test_trained_probe():
     rng = np.random.default_rng(0)
-    settings = {
-        'maps': [['t=10 b=3', 't=10 b=5'], ['t=99 b=3', 't=99 b=5']],
-        'pool': None,
-        'images': 'the same',
-    }
-    shapes = [[(3, 4, 4), (2, 4, 4)]] * 2
+    labels = 3 * rng.integers(0, 3, 300)
+    features = rng.normal(size=(300, 8)).astype(np.float32)
+    noise = features.copy()
+    features += 4 * np.eye(8, dtype=np.float32)[labels // 3]
+    settings = dict(epochs=14, lr=0.05)
+    for values, low, high in ((features, 95, 100), (noise, 10, 60)):
+        halves = [values[:200]], labels[:200], values[200:], labels[200:]
+        assert low <= trained_probe_accuracy(*halves, **settings) <= high
+    # Features as they are: none of them is scaled.
+    halves = [1e-6 * features[:200]], labels[:200], 1e-6 * features[200:], labels[200:]
+    assert trained_probe_accuracy(*halves, epochs=1) < 60
+
+
+def test_trained_probe_sees_all_views():
+    """The class stands in other columns of the second view."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    views = [rng.normal(size=(400, 4)).astype(np.float32) for _ in range(2)]
+    for number, view in enumerate(views):
+        view[np.arange(400), 2 * number + labels] += 5
+    first, second = (view[:200] for view in views)
+    on_second = views[1][200:], labels[200:]
+    settings = dict(epochs=14, lr=0.05)
+    assert trained_probe_accuracy([first], labels[:200], *on_second, **settings) < 70
+    assert trained_probe_accuracy([first, second], labels[:200], *on_second, **settings) > 95
+
+
+def test_trained_probe_of_features_that_are_read_again(cache, monkeypatch):
+    store = FeatureStore(cache / 'train')
+    maps = PooledMaps(store, 0, 1, 2)
+    arguments = [maps], store.labels, maps, store.labels
+    kept = trained_probe_accuracy(*arguments)
+    monkeypatch.setattr(trained_probe, 'MAX_KEPT', 0)
+    reads = []
+    monkeypatch.setattr(
+        store, 'read_maps', lambda *args: reads.append(args) or FeatureStore.read_maps(store, *args)
+    )
+    assert trained_probe_accuracy(*arguments) == kept
+    assert len(reads) > 28
+
+
+def test_trained_probe_is_trained_as_the_papers(root):
+    cfg = Config.fromfile(root / 'configs/fine-grained/linear_gd_cub.py')
+    defaults = inspect.signature(trained_probe_accuracy).parameters
+    (schedule,) = cfg.param_scheduler
+    assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=defaults['lr'].default)
+    assert cfg.train_cfg.max_epochs == defaults['epochs'].default
+    assert schedule.step_size == trained_probe.STEP_EPOCHS
+    assert schedule.gamma == trained_probe.GAMMA
+    assert cfg.auto_scale_lr.base_batch_size == trained_probe.BATCH_SIZE
+
+
+def test_trained_probe_leaves_the_random_state_alone():
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    features, labels = np.eye(4, dtype=np.float32), np.arange(4)
+    trained_probe_accuracy([features], labels, features, labels, epochs=1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def write_cache(folder, names, shapes, images='the same', place=None):
+    """Random maps of 60 and 30 images; at ``place`` (timestep, block) the class stands in them."""
+    rng = np.random.default_rng(0)
+    settings = {'maps': names, 'pool': None, 'images': images}
     for split, count in (('train', 60), ('test', 30)):
         labels = rng.integers(0, 2, count)
         maps = [[rng.random((count, *shape), np.float32) for shape in blocks] for blocks in shapes]
-        maps[0][1][np.arange(count), labels] += 1
+        if place:
+            maps[place[0]][place[1]][np.arange(count), labels] += 1
         rows = np.concatenate([m.reshape(count, -1) for blocks in maps for m in blocks], axis=1)
         store = FeatureStore.create(folder / split, settings, shapes, labels, num_views=1)
         store.write(range(count), rows[:, None])
     return folder
 
 
-@pytest.mark.slow
-def test_probe_grid(cache, tmp_path, run):
-    command = ('python', 'tools/analysis_tools/probe_grid.py', cache, tmp_path)
-    printed = run(*command, '--pools', '1', '2')
-    assert 'Best: 100.00 % at b=5, t=10, pool 1' in printed
-    rows = list(csv.DictReader((tmp_path / 'probe_grid.csv').open()))
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    """Two timesteps of two blocks: the class stands in the second block at the first timestep."""
+    names = [['t=10 b=3', 't=10 b=5'], ['t=99 b=3', 't=99 b=5']]
+    shapes = [[(3, 4, 4), (2, 4, 4)]] * 2
+    return write_cache(tmp_path_factory.mktemp('caches') / 'cache', names, shapes, place=(0, 1))
+
+
+@pytest.fixture(scope='module')
+def other_cache(tmp_path_factory):
+    """One map of another backbone at two timesteps: the class stands in the second."""
+    names = [['t=10 map 1'], ['t=99 map 1']]
+    folder = tmp_path_factory.mktemp('caches') / 'other'
+    return write_cache(folder, names, [[(2, 4, 4)]] * 2, place=(1, 0))
+
+
+def read_csv(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_probe_grid(cache, tmp_path, call_tool, capsys):
+    call_tool('tools/analysis_tools/probe_grid.py', cache, tmp_path, '--pools', '1', '2')
+    assert 'Best: 100.00 % at b=5, t=10, pool 1' in capsys.readouterr().out
+    rows = read_csv(tmp_path / 'probe_grid.csv')
     assert len(rows) == 2 * 2 * 2
     for row in rows:
         informative = (row['block'], row['timestep']) == ('b=5', 't=10')
         assert (float(row['accuracy']) > 90) == informative
-    assert Image.open(tmp_path / 'probe_grid.png').size > (100, 100)
-    assert 'pool must be one of 1, 2, 3, 4 for this cache, got 8' in run(
-        *command, '--pools', '8', fails=True
-    )
+    for name in ('probe_grid.png', 'probe_curves.png'):
+        assert Image.open(tmp_path / name).size > (100, 100)
 
 
-@pytest.mark.slow
-def test_cka_command(cache, tmp_path, run):
-    command = ('python', 'tools/analysis_tools/cka.py', cache)
-    run(*command, cache, tmp_path, '--batch-size=15')
-    header, *rows = csv.reader((tmp_path / 'cka.csv').open())
+def test_probe_grid_with_a_trained_layer_beside_another_backbone(
+    cache, other_cache, tmp_path, call_tool, capsys
+):
+    call_tool(
+        'tools/analysis_tools/probe_grid.py', cache, tmp_path, '--beside', other_cache,
+        '--probe=trained', '--lr=0.05', '--epochs=10', '--pools=1',
+    )  # fmt: skip
+    assert 'Best: 100.00 % at b=5, t=10, pool 1' in capsys.readouterr().out
+    rows = read_csv(tmp_path / 'probe_grid.csv')
+    assert [row['cache'] for row in rows] == 4 * [str(cache)] + 2 * [str(other_cache)]
+    assert [(row['block'], row['timestep']) for row in rows[4:]] == [
+        ('map 1', 't=10'),
+        ('map 1', 't=99'),
+    ]
+    accuracy = [float(row['accuracy']) for row in rows[4:]]
+    assert accuracy[0] < 80 < accuracy[1]
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--pools=8'], 'pool must be one of 1, 2, 3, 4 for this cache, got 8'),
+        (['--lr=0.1'], '--lr is of --probe trained'),
+        (['--probe=trained', '--epochs=0'], '--epochs must be more than 0, got 0'),
+    ],
+)
+def test_probe_grid_refuses(options, message, cache, tmp_path, call_tool, capsys):
+    with pytest.raises((ValueError, SystemExit)) as error:
+        call_tool('tools/analysis_tools/probe_grid.py', cache, tmp_path, *options)
+    assert message in str(error.value) + capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('side', 'images', 'message'),
+    [
+        (4, 'others', r'--beside: .*other is of other images than .*cache'),
+        (1, 'the same', r'--beside: .*other has none of the pool sizes \[2\]'),
+    ],
+)
+def test_probe_grid_refuses_a_cache_beside_it(side, images, message, cache, tmp_path, call_tool):
+    other = write_cache(tmp_path / 'other', [['map 1']], [[(2, side, side)]], images)
+    tool = 'tools/analysis_tools/probe_grid.py'
+    with pytest.raises(SystemExit, match=message):
+        call_tool(tool, cache, tmp_path / 'out', '--pools=2', '--beside', other)
+
+
+def test_cka_command(cache, tmp_path, call_tool):
+    tool = 'tools/analysis_tools/cka.py'
+    call_tool(tool, cache, cache, tmp_path, '--batch-size=15')
+    with (tmp_path / 'cka.csv').open() as file:
+        header, *rows = csv.reader(file)
     assert (
         header[1:] == [row[0] for row in rows] == ['t=10 b=3', 't=10 b=5', 't=99 b=3', 't=99 b=5']
     )
@@ -151,12 +279,17 @@ def test_cka_command(cache, tmp_path, run):
     np.testing.assert_allclose(table, direct.value(), atol=1e-4)
     assert (tmp_path / 'cka.png').is_file()
 
-    other = FeatureStore.create(
-        tmp_path / 'other/test', {'images': 'others'}, [[(1, 1, 1)]], [0], num_views=1
-    )
-    other.write([0], np.ones((1, 1, 1), np.float32))
-    printed = run(*command, tmp_path / 'other', tmp_path, fails=True)
-    assert 'is of other images than' in printed
+    other = write_cache(tmp_path / 'other', [['map 1']], [[(1, 4, 4)]], images='others')
+    with pytest.raises(SystemExit, match='is of other images than'):
+        call_tool(tool, cache, other, tmp_path)
+
+
+def test_cka_with_another_backbone(cache, other_cache, tmp_path, call_tool):
+    call_tool('tools/analysis_tools/cka.py', cache, other_cache, tmp_path, '--batch-size=10')
+    with (tmp_path / 'cka.csv').open() as file:
+        header, *rows = csv.reader(file)
+    assert header[1:] == ['t=10 map 1', 't=99 map 1']
+    assert len(rows) == 4
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from mmengine.registry import DefaultScope
 
 from mmdiff.diffusion import CheckpointError, UNet, fixed_noise, get_architecture, q_sample
 from mmdiff.models import GuidedDiffusionBackbone
-from mmdiff.models.backbones import base
+from mmdiff.models.backbones import base, image_range
 
 BLOCKS = (14, 12, 10)
 
@@ -377,7 +377,7 @@ def test_uint8_images_are_told_what_to_do():
 def test_a_gpu_is_waited_for_once(monkeypatch):
     """On another device than the CPU, the range is read in the first forward alone."""
     reads = []
-    monkeypatch.setattr(base, 'check_image_range', lambda x_0: reads.append(x_0.device.type))
+    monkeypatch.setattr(image_range, 'check_image_range', lambda x_0: reads.append(x_0.device.type))
     model = backbone().to('meta')
     for _ in range(3):
         model(images().to('meta'))

@@ -11,7 +11,8 @@ from mmengine.fileio import load
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 
-from mmdiff.diffusion import get_architecture
+from mmdiff.classification.feature_cache import map_names
+from mmdiff.diffusion import UNet, get_architecture
 from mmdiff.engine.unread_settings import check_config
 from mmdiff.models import DiffusionBackbone
 from mmdiff.torch_compat import has_custom_operators
@@ -190,17 +191,23 @@ def test_detector_builds_and_its_parts_fit(cfg):
 
 @of_scope('mmpretrain', 'ImageClassifier')
 def test_classifier_builds_and_its_parts_fit(cfg):
-    crops = [t.crop_size for t in cfg.test_dataloader.dataset.pipeline if 'crop_size' in t]
-    size = crops[0] if crops else get_architecture(cfg.model.backbone.arch).image_size
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    sizes = [t.crop_size for t in pipeline if 'crop_size' in t]
+    sizes += [t.scale[0] for t in pipeline if t.type == 'Resize']
+    size = sizes[0] if sizes else get_architecture(cfg.model.backbone.arch).image_size
     # MMPretrain's ResNet reads values as it is built.
-    with torch.device('cpu' if cfg.model.backbone.type == 'ResNet' else 'meta'):
+    own = cfg.model.backbone.type.startswith('mmdiff.') and 'backbone' not in cfg.model.backbone
+    with torch.device('meta' if own else 'cpu'):
         model = build(cfg)
         out = model(torch.zeros(2, 3, size, size), mode='tensor')
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert f'{trained / 1e6:.2f}M' == PARAMETERS.get(cfg.filename, f'{trained / 1e6:.2f}M')
     if model.head is None:
-        channels = [[m.shape[1] for m in maps] for maps in out]
-        assert channels == [list(model.backbone.out_channels)] * len(cfg.model.backbone.timestep)
+        maps = (out,) if torch.is_tensor(out[0]) else out
+        assert [*map(len, map_names(model.backbone, maps))] == [*map(len, maps)]
+        if own:
+            channels = [[m.shape[1] for m in of_timestep] for of_timestep in maps]
+            assert channels == [list(model.backbone.out_channels)] * len(model.backbone.timesteps)
     else:
         assert out.shape == (2, cfg.model.head.num_classes)
         for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
@@ -238,13 +245,31 @@ def test_configs_that_the_docs_name_exist(page):
     assert all((ROOT / 'configs' / path).is_file() for path in configs_linked_in(page))
 
 
-def test_every_config_of_a_table_is_in_the_docs():
-    paths = {path.relative_to(ROOT / 'configs') for path in PATHS}
-    of_tables = {
-        str(path)
-        for path in paths
-        if path.parts[0] != 'natural-images'
-        and (len(path.parts) > 1 or path.stem.endswith('_in1k'))
+def test_every_config_on_the_papers_data_is_on_the_page_of_its_tables():
+    data_sets = {
+        'in1k', 'in1k-1pct', 'in1k-10pct', 'in50', 'aircraft', 'cars', 'cub', 'dogs', 'flowers',
+        'nabirds', 'ade20k', 'coco',
+    }  # fmt: skip
+    of_the_paper = {
+        str(path.relative_to(ROOT / 'configs'))
+        for path in PATHS
+        if path.stem.rsplit('_', 1)[-1] in data_sets
     }
-    linked = configs_linked_in(ROOT / 'docs/paper_tables.md')
-    assert of_tables <= linked | configs_linked_in(ROOT / 'docs/baselines.md')
+    pages = (ROOT / 'docs/paper_tables.md', ROOT / 'docs/baselines.md')
+    assert of_the_paper - set().union(*map(configs_linked_in, pages)) == set()
+
+
+def test_parameters_of_whole_systems():
+    """Of docs/paper_tables.md, table 8: the whole U-Net, and what is trained beside it."""
+    page = (ROOT / 'docs/paper_tables.md').read_text()
+    table = page.split('## Table 8')[1].split('## ')[0]
+    rows = re.findall(r'\(\.\./configs/(\S+)\) \|[^|]*\| (\d+\.\dM)', table)
+    assert len(rows) == 3
+    with torch.device('meta'):
+        unet = UNet(get_architecture('adm-256-uncond'))
+        for path, count in rows:
+            model = build(Config.fromfile(ROOT / 'configs' / path))
+            parameters = list(unet.parameters())
+            if not path.startswith('linear'):
+                parameters += [p for p in model.parameters() if p.requires_grad]
+            assert f'{sum(p.numel() for p in parameters) / 1e6:.1f}M' == count

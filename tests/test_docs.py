@@ -31,6 +31,68 @@ def test_pages_that_code_names_exist(root):
     assert [page for page in sorted(named) if not (root / page).exists()] == []
 
 
+# What the paper's tables and figures name, as docs/paper_tables.md must.
+PAPER = {
+    'Figure 3': ['timesteps', 'blocks', 'pool sizes', 'ResNet-50'],
+    'Figure 4': ['CUB', 'probe_gd_cub.py'],
+    'Figure 5': ['(a)', '(b)', '(c)', 'all 37 blocks', "12 layers of MAE's ViT-B"],
+    'Figure 6': ['(a) Attention', '(b) DifFormer', '(c) DifFeed'],
+    'Figure 7': ['Aircraft', 'Cars', 'CUB', 'Dogs', 'Flowers', 'NABirds', 'GD', 'Attention',
+                 'DifFormer', 'DifFeed'],
+    'Figure 8': ['ViT-L', 'ResNet-50'],
+    'Figure 9': ['Linear', 'MLP', 'CNN', 'Attention'],
+    'Table 1': ['SimCLR', 'SwAV', 'MAE', 'BigBiGAN', 'MAGE', 'U-Net Encoder', 'GD', 'Attention',
+                'DifFormer', 'DifFeed', 'FID', '26.21', '28.54', '9.10'],
+    'Table 2': ['| 1 |', '| 2 |', '| 4 |', '1 %', 'CUB'],
+    'Table 3': ['| {150} | {24} |', '| {90,150,300} | {24} |', '| {150} | {19,24,30} |',
+                '| {90,150,300} | {19,24,30} |'],
+    'Table 4': ['all', 'bottleneck', 'windowed', 'multi-scale'],
+    'Table 5': ['SimCLR', 'SwAV', 'GD', 'DifFormer', 'DifFeed'],
+    'Table 6': ['Supervised', 'SimCLR', 'SwAV', 'DreamTeacher', 'ViT-B', 'ViT-L', 'GD', 'DifFeed'],
+    'Table 7': ['Aircraft', 'Cars', 'CUB', 'Dogs', 'Flowers', 'NABirds', 'ImageNet-1k', '1 %',
+                '10 %', 'ImageNet-50'],
+    'Table 8': ['BigBiGAN', 'MAGE', 'GD', 'DifFormer', 'DifFeed'],
+    'Table 9': ['| 24 | 90 |', *(f'| 19 | {t} |' for t in (10, 30, 50, 90, 150, 300, 500))],
+    'Table 10': ['supervised', 'SimCLR', 'MAE', 'MAGE', 'GD (L)'],
+    'Table 11': ['b=18, 512', 'b=15, 512', 'b=18, 256', 'Learnable', 'b=24, 256'],
+    'Table 12': ['Linear-1k', 'Linear-4k', 'Linear-16k', 'Linear-65k', 'MLP-1k-2k', 'MLP-4k-2k |',
+                 'MLP-4k-2k-2k', 'MLP-16k-2k'],
+    'Table 13': [f'CNN-1k-{head}' for head in ('256-256', '512-256', '1k-256', '1k-1k', '2k-512',
+                                               '2k-2k', '4k-2k', '4k-2.5k')],
+    'Table 14': [f'Attention-1K-{layers}' for layers in range(1, 6)],
+    'Table 15': [f'| {b} |' for b in (21, 24, 27, 30, 33, 36)],
+    'Table 16': ['SimCLR', 'MAE', 'Attention', 'DifFormer', 'DifFeed'],
+}  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def paper_sections(root):
+    """The sections of docs/paper_tables.md by the table or figure that they begin with."""
+    page = (root / 'docs/paper_tables.md').read_text()
+    sections = re.split(r'^## ', page, flags=re.MULTILINE)
+    return {re.split(r'[:\n]', section)[0]: section for section in sections}
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_a_table_of_the_paper_is_on_its_page(name, paper_sections):
+    section = paper_sections[name]
+    text = re.sub(r'\[`[^`]*`\]\([^)]*\)', '', section)
+    words = section if name.startswith('Figure') else text
+    assert [row for row in PAPER[name] if row.lower() not in words.lower()] == []
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_a_row_of_the_paper_has_a_config_or_a_command_or_is_cited(name, paper_sections, root):
+    rows = [line for line in paper_sections[name].splitlines() if line.startswith('|')]
+    headers = {place for place, row in enumerate(rows) if set(row) <= set('|-: ')}
+    body = [row for place, row in enumerate(rows) if not {place, place + 1} & headers]
+    assert body
+    for row in body:
+        files = re.findall(r'\(\.\./(configs/\S+\.py)\)|(tools/[\w/]+\.py)', row)
+        assert files or 'cited' in row.lower(), row
+        assert all((root / (config or tool)).is_file() for config, tool in files), row
+
+
 @pytest.mark.slow
 def test_site(tmp_path, run):
     run('python', '-m', 'sphinx', '-W', '--keep-going', '-q', 'docs', tmp_path)

@@ -1,13 +1,16 @@
 """PCA colours and the picture sheet."""
 
+import csv
 import json
-import runpy
 
 import numpy as np
+import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 from sklearn.decomposition import PCA
 
+from mmdiff.utils import read_scalars
 from mmdiff.visualization import draw_feature_sheet, pca_rgb
 
 
@@ -53,19 +56,59 @@ def curve_log(work_dir, start, lines):
     path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
 
 
-def test_curves_of_a_resumed_run(tmp_path, run, root):
+def test_curves_of_a_resumed_run(tmp_path, call_tool):
     curve_log(tmp_path / 'run', '1', [{'loss': 4.0, 'step': 1}, {'loss': 3.0, 'step': 2}])
     curve_log(tmp_path / 'run', '2', [{'loss': 2.0, 'step': 2}, {'error': 1.0, 'step': 3}])
-    namespace = runpy.run_path(str(root / 'tools/analysis_tools/plot_curves.py'))
-    scalars = namespace['read_scalars'](tmp_path / 'run')
+    scalars = read_scalars(tmp_path / 'run')
     assert scalars['loss'] == {1: 4.0, 2: 2.0}
     assert scalars['error'] == {3: 1.0}
 
-    command = ('python', 'tools/analysis_tools/plot_curves.py', tmp_path / 'curves.png')
-    run(*command, tmp_path / 'run', '--keys', 'loss', 'error', '--log')
-    width, height = Image.open(tmp_path / 'curves.png').size
+    tool, picture = 'tools/analysis_tools/plot_curves.py', tmp_path / 'curves.png'
+    call_tool(tool, picture, tmp_path / 'run', '--keys', 'loss', 'error', '--log')
+    width, height = Image.open(picture).size
     assert width > 2 * height
-    printed = run(*command, tmp_path / 'run', '--keys', 'accuracy', fails=True)
-    assert 'run logged no accuracy, but loss, step, error' in printed
-    printed = run(*command, tmp_path, fails=True)
-    assert 'has no */vis_data/scalars.json' in printed
+    with pytest.raises(SystemExit, match='run logged no accuracy, but loss, step, error'):
+        call_tool(tool, picture, tmp_path / 'run', '--keys', 'accuracy')
+    with pytest.raises(SystemExit, match=r'has no \*/vis_data/scalars\.json'):
+        call_tool(tool, picture, tmp_path)
+
+
+def classification_run(work_dir, root, config, scores):
+    """What a run of a config leaves of its scores, {step: accuracy}."""
+    curve_log(work_dir, '1', [{'accuracy/top1': v, 'step': t} for t, v in scores.items()])
+    Config.fromfile(root / config).dump(work_dir / '1/vis_data/config.py')
+    return work_dir
+
+
+def test_heads_over_their_parameters(tmp_path, root, call_tool):
+    runs = [
+        classification_run(tmp_path / name, root, f'configs/imagenet-50/{name}.py', {7: 50, 28: v})
+        for name, v in (
+            ('linear-4k_gd_in50', 89.41),
+            ('attention-1k-1_gd_in50', 91.67),
+            ('linear-1k_gd_in50', 87.2),
+        )
+    ]
+    call_tool('tools/analysis_tools/plot_heads.py', tmp_path / 'out', *runs)
+    with (tmp_path / 'out/heads.csv').open() as file:
+        header, *rows = csv.reader(file)
+    assert header == ['run', 'head', 'parameters', 'accuracy/top1']
+    assert [(row[0], row[1], row[3]) for row in rows] == [
+        ('attention-1k-1_gd_in50', 'Attention', '91.67'),
+        ('linear-1k_gd_in50', 'Linear', '87.20'),
+        ('linear-4k_gd_in50', 'Linear', '89.41'),
+    ]
+    assert [int(row[2]) for row in rows[1:]] == [50 * (1024 + 1), 50 * (4096 + 1)]
+    assert Image.open(tmp_path / 'out/heads.png').size > (100, 100)
+
+
+def test_heads_of_runs_that_are_not_at_their_end(tmp_path, root, call_tool):
+    config = 'configs/imagenet-50/linear-1k_gd_in50.py'
+    run = classification_run(tmp_path / 'run', root, config, {7: 50.0, 14: 60.0})
+    tool = 'tools/analysis_tools/plot_heads.py'
+    with pytest.raises(SystemExit, match=r'run has accuracy/top1 up to 14 of 28: train it'):
+        call_tool(tool, tmp_path, run)
+    with pytest.raises(SystemExit, match='run logged no error, but accuracy/top1, step'):
+        call_tool(tool, tmp_path, run, '--key=error')
+    with pytest.raises(SystemExit, match=r'it is no work dir of a run'):
+        call_tool(tool, tmp_path, tmp_path)

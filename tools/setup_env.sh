@@ -122,7 +122,7 @@ case $extent in
     detection) set_up_detection ;;
     tests)
         set_up_detection
-        pip_install -e "$root[test,pretrain,sd,docs]"
+        pip_install -e "$root[test,pretrain,sd,fid,docs]"
         # PyTorch 2.1 has no exporter for it.
         [ "$stack" = originals ] || pip_install -e "$root[export]"
         ;;

@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from mmdiff.datasets.check import Faults, check_same_classes, class_lists
 from mmdiff.engine import main_process_first
+from mmdiff.utils import weights_digest
 
-from .feature_cache import flatten, images_digest, map_names, pool_maps, weights_digest
+from .feature_cache import flatten, images_digest, map_names, pool_maps
 from .feature_store import FeatureStore
 from .readable_images import ReadableImages, collate_readable, first_readable
 

@@ -93,17 +93,19 @@ def grid_of(store: FeatureStore) -> tuple[list[str], list[str]]:
     names = store.settings['maps']
     if len({name.split()[0] for name in names[0]}) > 1 or not names[0][0].startswith('t='):
         return names[0], ['']
-    return [name.split()[1] for name in names[0]], [maps[0].split()[0] for maps in names]
+    return [name.split(maxsplit=1)[1] for name in names[0]], [m[0].split()[0] for m in names]
 
 
 class PooledMaps:
-    """Maps of all images, pooled and flattened; a slice of its rows is read when it is asked for.
+    """Maps of all images, pooled and flattened; its rows are read when they are asked for.
 
     Args:
         store (FeatureStore): The store.
         timestep (int): Which timestep, by index.
         block (int): Which of its blocks, by index.
         pool (int): Side of the pooled maps.
+        view (int): Which view of the images: 0, as they are, or, where the
+            store has it, 1, mirrored. Defaults to 0.
 
     Attributes:
         shape (tuple[int, int]): ``(num_images, C * pool * pool)``.
@@ -112,23 +114,25 @@ class PooledMaps:
         ValueError: As :func:`check_pool`.
     """
 
-    def __init__(self, store: FeatureStore, timestep: int, block: int, pool: int):
+    def __init__(self, store: FeatureStore, timestep: int, block: int, pool: int, view: int = 0):
         check_pool(store, pool)
         self.store = store
         self.timestep = timestep
         self.block = block
         self.pool = pool
+        self.view = view
         self.shape = len(store), store.shapes[timestep][block][0] * pool**2
 
     def __len__(self) -> int:
         return len(self.store)
 
-    def __getitem__(self, images: slice) -> np.ndarray:
+    def __getitem__(self, images: slice | np.ndarray) -> np.ndarray:
         """Features of some images, shape (N, C * pool * pool), float32."""
-        first, last, _ = images.indices(len(self))
-        rows = []
-        for start in range(first, last, IMAGES_AT_ONCE):
-            part = slice(start, min(start + IMAGES_AT_ONCE, last))
-            maps = torch.from_numpy(self.store.read_maps(part, self.timestep, self.block))
-            rows.append(F.adaptive_avg_pool2d(maps.float(), self.pool).flatten(1))
-        return torch.cat(rows).numpy()
+        numbers = np.arange(len(self))[images]
+        rows = np.empty((len(numbers), self.shape[1]), np.float32)
+        for start in range(0, len(numbers), IMAGES_AT_ONCE):
+            part = slice(start, start + IMAGES_AT_ONCE)
+            maps = self.store.read_maps(numbers[part], self.timestep, self.block, self.view)
+            pooled = F.adaptive_avg_pool2d(torch.from_numpy(maps).float(), self.pool)
+            rows[part] = pooled.flatten(1).numpy()
+        return rows

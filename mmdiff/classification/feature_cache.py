@@ -16,6 +16,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from mmdiff.registry import DATASETS, MODELS
+from mmdiff.utils import weights_digest
 
 from .feature_store import FeatureStore, FeatureStoreError, check_classes, check_same
 
@@ -35,15 +36,6 @@ LABELS = ('num_classes', 'to_onehot')
 NOT_IN_CONFIG = ('weights', 'pool', 'maps', 'classes')
 # What of a backbone's config does not change its features in evaluation.
 NO_EFFECT = ('noise', 'frozen', 'with_cp', 'batch_timesteps', 'init_cfg')
-
-
-def weights_digest(module: nn.Module) -> str:
-    """SHA-256 of a module's parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def flatten(features: Sequence[Sequence[Tensor]]) -> Tensor:
@@ -91,12 +83,16 @@ def map_names(backbone: nn.Module, shapes: Sequence[Sequence]) -> list[list[str]
         shapes (Sequence[Sequence]): For each timestep, an entry for each map.
 
     Returns:
-        list[list[str]]: For each timestep, ``'t=90 b=24'`` and the like; or
-        ``'map 1'``, counted, where the backbone knows no timesteps.
+        list[list[str]]: For each timestep, ``'t=90 b=24'`` and the like;
+        ``'t=90 map 1'``, counted, where the backbone knows no blocks; or
+        ``'map 1'``, where it knows no timesteps either.
     """
     if hasattr(backbone, 'taps'):
         return [[f't={t} b={b}' for t, b in taps] for taps in backbone.taps]
-    return [[f'map {number}' for number, _ in enumerate(maps, start=1)] for maps in shapes]
+    names = [f'map {number}' for number, _ in enumerate(shapes[0], start=1)]
+    if not hasattr(backbone, 'timesteps'):
+        return [names]
+    return [[f't={t} {name}' for name in names] for t in backbone.timesteps]
 
 
 def data_preprocessor(cfg: Config) -> dict:

@@ -186,13 +186,17 @@ class FeatureStore:
         """Features of an image in a view, shape (row_length, )."""
         return np.array(self._features[index, view])
 
-    def read_maps(self, images: slice, timestep: int, block: int) -> np.ndarray:
-        """Maps of some images, in their first view.
+    def read_maps(
+        self, images: slice | np.ndarray, timestep: int, block: int, view: int = 0
+    ) -> np.ndarray:
+        """Maps of some images, in one view.
 
         Args:
-            images (slice): Which images.
+            images (slice | ndarray): Which images; or their numbers, shape
+                (N, ).
             timestep (int): Which timestep, by index.
             block (int): Which of its blocks, by index.
+            view (int): Which view. Defaults to 0.
 
         Returns:
             ndarray: Shape (N, C, H, W).
@@ -205,7 +209,7 @@ class FeatureStore:
         features = np.memmap(
             self._features.filename, self._features.dtype, 'r', shape=self._features.shape
         )
-        return np.array(features[images, 0, columns]).reshape(-1, *shape)
+        return np.array(features[images, view, columns]).reshape(-1, *shape)
 
 
 @contextmanager

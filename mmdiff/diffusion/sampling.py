@@ -4,6 +4,7 @@ import torch
 
 try:
     from diffusers import DDIMScheduler, DDPMScheduler
+    from diffusers.utils.torch_utils import randn_tensor
 except ImportError as error:
     raise ImportError('drawing samples needs diffusers: pip install -e .[pretrain]') from error
 
@@ -19,7 +20,7 @@ def sample(
     num_images: int,
     num_steps: int = 50,
     sampler: str = 'ddim',
-    generator: torch.Generator | None = None,
+    generator: torch.Generator | list[torch.Generator] | None = None,
 ) -> torch.Tensor:
     """Draw images.
 
@@ -30,8 +31,9 @@ def sample(
         num_steps (int): Denoising steps, a divisor of 1000. Defaults to 50.
         sampler (str): ``'ddim'``, deterministic once the first noise is
             drawn, or ``'ddpm'``, ancestral. Defaults to ``'ddim'``.
-        generator (torch.Generator, optional): Draws the noise, on the CPU.
-            Defaults to None: one of seed 0.
+        generator (torch.Generator | list[torch.Generator], optional): Draws
+            the noise, on the CPU; or one for each image, which so does not
+            depend on the others. Defaults to None: one of seed 0.
 
     Returns:
         Tensor: RGB images in [-1, 1], shape (num_images, 3, image_size,
@@ -64,7 +66,7 @@ def sample(
     generator = generator or torch.Generator('cpu').manual_seed(0)
     device = next(unet.parameters()).device
     shape = (num_images, 3, arch.image_size, arch.image_size)
-    x_t = torch.randn(shape, generator=generator).to(device)
+    x_t = randn_tensor(shape, generator=generator, device=device)
     for t in scheduler.timesteps:
         output = unet(x_t, torch.full((num_images,), int(t), device=device)).float()
         if sampler == 'ddim':

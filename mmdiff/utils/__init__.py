@@ -4,7 +4,9 @@ from .checks import as_ints, check_bool, check_choice, check_int, check_ints, ch
 from .download import local_file, local_folder
 from .memory import keep_freed_memory
 from .run_logs import LOGS
+from .scalars import read_scalars
 from .slices import row_slices
+from .weights import weights_digest
 
 __all__ = [
     'LOGS',
@@ -18,5 +20,7 @@ __all__ = [
     'keep_freed_memory',
     'local_file',
     'local_folder',
+    'read_scalars',
     'row_slices',
+    'weights_digest',
 ]

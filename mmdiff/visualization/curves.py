@@ -1,4 +1,4 @@
-"""Values over iterations as pictures."""
+"""Lines as pictures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,16 +8,20 @@ from matplotlib.figure import Figure
 
 def draw_curves(
     path: str | Path,
-    curves: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
+    curves: Mapping[str, Mapping[str, Sequence[tuple[float | str, float]]]],
     log: bool = False,
+    x_label: str | None = 'iteration',
 ) -> None:
     """Draw lines in axes side by side, and save them.
 
     Args:
         path (str | Path): PNG file to write.
         curves (Mapping): For each axes' title, the lines by name; a line is a
-            sequence of (iteration, value).
+            sequence of (iteration, value), or (name, value), whose names
+            stand side by side.
         log (bool): Whether the y axes are logarithmic. Defaults to False.
+        x_label (str, optional): What the x axes are; None where names
+            say it. Defaults to ``'iteration'``.
     """
     figure = Figure(figsize=(4.5 * len(curves), 3), layout='constrained')
     grid = figure.subplots(1, len(curves), squeeze=False)[0]
@@ -27,7 +31,9 @@ def draw_curves(
                 *zip(*points, strict=True), label=name, marker='.' if len(points) < 20 else ''
             )
         axes.set_title(title, fontsize=9)
-        axes.set_xlabel('iteration')
+        axes.set_xlabel(x_label)
+        if x_label is None:
+            axes.tick_params(axis='x', labelrotation=90)
         axes.grid(alpha=0.3)
         if log:
             axes.set_yscale('log')

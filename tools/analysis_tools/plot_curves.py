@@ -5,9 +5,9 @@ parts overlap, the later one counts. Each KEY gets axes of its own, with a line 
 """
 
 import argparse
-import json
 from pathlib import Path
 
+from mmdiff.utils import read_scalars
 from mmdiff.visualization import draw_curves
 
 
@@ -24,22 +24,12 @@ def parse_args():
     return parser.parse_args()
 
 
-def read_scalars(work_dir):
-    """For each key that the run logged, its value at each step."""
-    scalars = {}
-    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            entry = json.loads(line)
-            for key, value in entry.items():
-                scalars.setdefault(key, {})[entry['step']] = value
-    if not scalars:
-        raise SystemExit(f'{work_dir} has no */vis_data/scalars.json with values')
-    return scalars
-
-
 def main():
     args = parse_args()
-    runs = {path.name: read_scalars(path) for path in args.work_dirs}
+    try:
+        runs = {path.name: read_scalars(path) for path in args.work_dirs}
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
     for name, scalars in runs.items():
         missing = [key for key in args.keys if key not in scalars]
         if missing:

@@ -6,6 +6,7 @@ from .feedback import FeedbackNetwork, feedback_targets
 from .fused import FusedBackbone
 from .guided_diffusion import GuidedDiffusionBackbone
 from .guided_diffusion_encoder import GuidedDiffusionEncoderBackbone
+from .noised_input import NoisedInputBackbone
 from .stable_diffusion import StableDiffusionBackbone
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     'FusedBackbone',
     'GuidedDiffusionBackbone',
     'GuidedDiffusionEncoderBackbone',
+    'NoisedInputBackbone',
     'StableDiffusionBackbone',
     'StableDiffusionDifFeedBackbone',
     'backbone_of',

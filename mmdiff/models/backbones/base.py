@@ -20,19 +20,16 @@ from mmdiff.diffusion import (
     UNetDenoiser,
     fixed_noise,
     load_weights,
-    q_sample,
     read_checkpoint,
     time_vectors,
 )
 from mmdiff.utils import LOGS, as_ints, check_bool, check_choice, check_int, is_int, local_file
 
 from .cuda_graph import GraphedFunction
-from .image_range import check_image_range
+from .image_range import ImageCheck
+from .input_noise import NOISELESS, NOISES, noise_images
 from .walks import LEARNED, AnyTimestep, find_taps, find_walks
 
-NOISES = ('random', 'fixed', 'none', 'clean')
-# Without draws to average over.
-NOISELESS = ('none', 'clean')
 AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 
@@ -166,7 +163,7 @@ class DiffusionBackbone(BaseModule):
         check_bool('with_cp', with_cp)
         self.single_timestep = is_int(timestep) or isinstance(timestep, str | Mapping)
         self.batch_timesteps = batch_timesteps
-        self._range_is_checked = False
+        self._check_images = ImageCheck()
         self.noise = noise
         self.eval_noise = eval_noise
         self.seed = int(seed)
@@ -361,19 +358,7 @@ class DiffusionBackbone(BaseModule):
                 values are beyond 1.5 or NaN (on a GPU, which would have to be
                 waited for, in the first forward only).
         """
-        if x_0.dim() != 4 or x_0.shape[1] != 3 or not x_0.numel():
-            one = ': of one image, x_0[None]' if x_0.dim() == 3 and len(x_0) == 3 else ''
-            raise ValueError(
-                f'x_0 must have shape (N, 3, H, W), none of them 0, got {tuple(x_0.shape)}{one}'
-            )
-        if not x_0.is_floating_point():
-            raise TypeError(
-                f'x_0 must hold floating-point values in [-1, 1], got {x_0.dtype}: of uint8 '
-                'images, x_0 / 127.5 - 1'
-            )
-        if x_0.device.type == 'cpu' or not self._range_is_checked:
-            check_image_range(x_0)
-            self._range_is_checked = True
+        self._check_images(x_0)
         maps = iter(self._graphed(x_0) if self._runs_as_graph(x_0) else self._maps(x_0))
         features = tuple(tuple(islice(maps, len(self.blocks))) for _ in self.taps)
         return features[0] if self.single_timestep else features
@@ -508,20 +493,12 @@ class DiffusionBackbone(BaseModule):
             Tensor: Shape (N * ensemble_size, C, H, W), the draws of an image
             side by side.
         """
-        n, (_, *size) = self.ensemble_size, x_0.shape
         # Image after image, each with its draws side by side.
-        x_0 = x_0.repeat_interleave(n, dim=0)
+        x_0 = x_0.repeat_interleave(self.ensemble_size, dim=0)
         noise = self.noise if self.training else self.eval_noise
-        if noise == 'clean':
-            return x_0
-        epsilon = None
-        if noise == 'random':
-            epsilon = torch.randn_like(x_0)
-        elif noise == 'fixed':
-            draws = self.fixed_noise((n, *size), x_0.device, x_0.dtype)
-            # Not len(), which an exported graph would have as a number.
-            epsilon = draws.repeat(x_0.shape[0] // n, 1, 1, 1)
-        return q_sample(x_0, timestep, epsilon, self.arch.noise_schedule)
+        return noise_images(
+            x_0, timestep, noise, self.fixed_noise, self.arch.noise_schedule, self.ensemble_size
+        )
 
     def _finish(self, maps: Sequence[Tensor], image_size: Sequence[int]) -> tuple[Tensor, ...]:
         """Average over noise draws, and crop what the padding added."""

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mmdiff.diffusion import NUM_TIMESTEPS
-from mmdiff.utils import as_ints, check_int
+from mmdiff.utils import check_int
+
+from .input_noise import check_timesteps
 
 # The timestep whose embedding is trained.
 LEARNED = 'learned'
@@ -53,14 +55,7 @@ def find_walks(timestep: AnyTimestep, blocks: tuple[int, ...]) -> tuple[Walk, ..
                 f'{timestep!r}'
             )
         return (Walk(LEARNED, blocks),)
-    timesteps = as_ints('timestep', timestep)
-    for t in timesteps:
-        check_int('timestep', t, 0, NUM_TIMESTEPS - 1)
-    if not timesteps or len(set(timesteps)) < len(timesteps):
-        raise ValueError(
-            f'timestep must be an int or a sequence of different ints, got {timestep!r}'
-        )
-    return tuple(Walk(t, blocks) for t in timesteps)
+    return tuple(Walk(t, blocks) for t in check_timesteps(timestep))
 
 
 def _walks_of_blocks(timestep: Mapping[int, int], blocks: tuple[int, ...]) -> tuple[Walk, ...]:
