@@ -9,6 +9,7 @@ from .checkpoint import (
 )
 from .denoiser import Block, Denoiser, DenoiserArchitecture, ModelInput
 from .families import get_architecture, network_of
+from .lora import add_lora, merge_lora
 from .losses import simple_loss, variational_bound
 from .schedule import (
     NUM_TIMESTEPS,
@@ -34,6 +35,7 @@ __all__ = [
     'ModelInput',
     'UNet',
     'UNetDenoiser',
+    'add_lora',
     'alphas_cumprod',
     'betas',
     'check_fit',
@@ -42,6 +44,7 @@ __all__ = [
     'get_architecture',
     'load_safely',
     'load_weights',
+    'merge_lora',
     'network_of',
     'network_time',
     'noise_process',
