@@ -180,6 +180,13 @@ def test_blocks_after_the_features_have_no_adapters():
         backbone('diffeed', lora=dict(rank=2, blocks=16))
 
 
+def test_features_that_training_changes_are_not_cached():
+    from mmdiff.classification.feature_cache import check_frozen
+
+    with pytest.raises(ValueError, match=r'96 of its parameters are trained, such as .*\.lora\.'):
+        check_frozen(adapted('guided diffusion'))
+
+
 def test_weights_are_merged_without_a_trace():
     """In a model around the backbone, too, and where there are none."""
     model = nn.Sequential(adapted('guided diffusion'))

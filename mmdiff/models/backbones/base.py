@@ -75,7 +75,7 @@ class DiffusionBackbone(BaseModule):
         batch_timesteps (bool): Whether several timesteps are computed as one
             batch, or one after another, which takes less memory and gives the
             same features. Defaults to True.
-        frozen (str | int): What is not trained: ``'none'``, ``'all'``, or a
+        frozen (str | int, optional): What is not trained: ``'none'``, ``'all'``, or a
             block number up to which, embeddings included, all blocks are
             frozen. Frozen parts keep no graph and stay in eval mode.
             Defaults to None: ``'none'``, or ``'all'`` where there is ``lora``.
@@ -393,10 +393,10 @@ class DiffusionBackbone(BaseModule):
         Features stay the same. Adapters are merged into the weights. Those of
         convolutions and linear layers are held in ``amp_dtype``, where there
         is one: a checkpoint would have rounded ones from then on. Embeddings
-        of the timesteps are kept. On a
-        GPU, images of a size that comes again run as a CUDA graph, which sees
-        changes of weights, but not forward hooks, modules that are replaced by
-        others, or changed attributes: call this after these.
+        of the timesteps are kept. On a GPU, images of a size that comes again
+        run as a CUDA graph, which sees changes of weights, but not forward
+        hooks, modules that are replaced by others, or changed attributes: call
+        this after these.
 
         Raises:
             ValueError: If weights are trained.
