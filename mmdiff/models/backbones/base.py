@@ -75,10 +75,10 @@ class DiffusionBackbone(BaseModule):
         batch_timesteps (bool): Whether several timesteps are computed as one
             batch, or one after another, which takes less memory and gives the
             same features. Defaults to True.
-        frozen (str | int, optional): What is not trained: ``'none'``, ``'all'``, or a
-            block number up to which, embeddings included, all blocks are
-            frozen. Frozen parts keep no graph and stay in eval mode.
-            Defaults to None: ``'none'``, or ``'all'`` where there is ``lora``.
+        frozen (str | int, optional): What is not trained: ``'none'``,
+            ``'all'``, or a block number up to which, embeddings included, all
+            blocks are frozen. Frozen parts keep no graph and stay in eval
+            mode. Defaults to None: ``'none'``, or ``'all'`` with ``lora``.
         lora (dict, optional): ``dict(rank=..., blocks=...)`` trains low-rank
             adapters (LoRA) of the frozen network's convolutions and linear
             layers, in ``blocks`` or, without them, in all blocks up to the
