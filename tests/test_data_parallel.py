@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
         ('upernet_gd', ('frozen=none',)),
         ('upernet_diffeed', ('frozen=all',)),
         ('upernet_gd-learned-t', ('neck.standardize=True',)),
+        ('upernet_gd-lora', ()),
         ('stable-diffusion/upernet_sd-small', ()),
         ('stable-diffusion/upernet_sd-small', ('frozen=all', 'text=learnable')),
         ('dit/upernet_dit-small', ()),

@@ -118,9 +118,9 @@ def test_padding_is_no_part_of_the_graph():
 
 @pytest.fixture(scope='module')
 def segmentor_files(root, tmp_path_factory):
-    """A segmentor, and the ONNX file that the tool made of its checkpoint."""
+    """A segmentor with adapters, and the ONNX file that the tool made of its checkpoint."""
     folder = tmp_path_factory.mktemp('segmentor')
-    model, cfg = segmentor(root)
+    model, cfg = segmentor(root, lora=dict(rank=2))
     cfg.dump(folder / 'config.py')
     meta = dict(dataset_meta=dict(classes=tuple('abcdefghijk')))
     torch.save(dict(meta=meta, state_dict=model.state_dict()), folder / 'run.pth')
@@ -163,6 +163,16 @@ def test_file_names_no_place_on_this_machine(segmentor_files, root):
     content = segmentor_files[1].read_bytes()
     assert str(root).encode() not in content
     assert b'site-packages' not in content
+
+
+def test_adapters_are_merged(segmentor_files):
+    model, file = segmentor_files
+    assert b'lora' not in file.read_bytes()
+    images = pixels(2, 32, 32)
+    with torch.no_grad():
+        normalized = torch.from_numpy(images) / 127.5 - 1
+        expected = model.encode_decode(normalized, [dict(img_shape=(32, 32))])
+    np.testing.assert_allclose(run(file, images)[0], expected, atol=1e-4)
 
 
 def test_batch_of_any_size(segmentor_files):

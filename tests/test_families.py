@@ -61,8 +61,8 @@ def backbone(family, seed=0, **kwargs):
     torch.manual_seed(seed)
     settings = FAMILIES[family] | kwargs
     model = getattr(models, settings.pop('type'))(**settings)
-    for parameter in model.parameters():
-        if not parameter.any():
+    for name, parameter in model.named_parameters():
+        if not parameter.any() and '.lora.' not in name:
             parameter.data.normal_(std=0.05)
     return model
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.model import BaseModel
 from PIL import Image
+from test_families import backbone, images
 from test_tools import ade20k, miou, schedule, small_ade20k  # noqa: F401
 from torch import nn
 from torch.distributed.fsdp import BackwardPrefetch, FullyShardedDataParallel
@@ -91,6 +92,26 @@ def test_predictions_gather_nothing(process_group):
         assert not any('forward' in vars(unit) for unit in units)
     assert sharded.module.seen == [('predict', True)] * 2
     assert sharded.backward_prefetch is BackwardPrefetch.BACKWARD_PRE
+
+
+@shards
+def test_adapters_are_trained_in_units_with_frozen_weights(process_group):
+    def gradients(model):
+        sum(f.square().mean() for f in model(images())).backward()
+        return {
+            name.replace('_fsdp_wrapped_module.', ''): parameter.grad.flatten()
+            for name, parameter in model.named_parameters()
+            if parameter.grad is not None
+        }
+
+    model = backbone('guided diffusion', lora=dict(rank=2), noise='fixed')
+    expected = gradients(model)
+    model.zero_grad()
+    found = gradients(ShardedModel(model, device_id=torch.device('cpu')))
+    assert found.keys() == expected.keys()
+    assert all('.lora.' in name for name in found)
+    for name, gradient in found.items():
+        assert gradient.norm().item() == pytest.approx(expected[name].norm().item(), rel=1e-4)
 
 
 @shards

@@ -10,6 +10,7 @@ from .checkpoint import (
 from .denoiser import Block, Denoiser, DenoiserArchitecture, ModelInput
 from .embedding import time_vectors
 from .families import get_architecture, network_of
+from .lora import add_lora, merge_lora
 from .losses import simple_loss, variational_bound
 from .schedule import (
     NUM_TIMESTEPS,
@@ -35,6 +36,7 @@ __all__ = [
     'ModelInput',
     'UNet',
     'UNetDenoiser',
+    'add_lora',
     'alphas_cumprod',
     'betas',
     'check_fit',
@@ -43,6 +45,7 @@ __all__ = [
     'get_architecture',
     'load_safely',
     'load_weights',
+    'merge_lora',
     'network_of',
     'network_time',
     'noise_process',

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..torch_compat import load_weights_only
 from .denoiser import Denoiser
 from .foreign_files import describe_folder, describe_unreadable, is_safetensors
+from .lora import adapted_weight, is_of_lora
 from .parts import require_sd
 
 # What a file holds, by a key that tells. The first that is there counts.
@@ -268,6 +269,9 @@ def check_fit(
 def load_weights(network: Denoiser, state_dict: Mapping[str, Tensor], source: str) -> list[str]:
     """Copy a state dict into a network, of which later blocks may be missing.
 
+    A network with LoRA's adapters takes weights without any, too, and keeps
+    its own then.
+
     Args:
         network (Denoiser): The network to fill.
         state_dict (Mapping[str, Tensor]): Weights of the same architecture.
@@ -281,6 +285,16 @@ def load_weights(network: Denoiser, state_dict: Mapping[str, Tensor], source: st
             unexpected or misshapen, or a weight that is needed is NaN or
             infinite. The message names it.
     """
+    _check_family(network, state_dict, source)
+    needed, known = _needed_and_known(network, state_dict, source)
+    check_fit(state_dict, needed, known, source, 'architecture')
+    weights = {key: state_dict[key] for key in needed}
+    check_finite(weights, source)
+    network.load_state_dict(network.state_dict() | weights)
+    return [key for key in state_dict if key not in needed]
+
+
+def _check_family(network: Denoiser, state_dict: Mapping[str, Tensor], source: str) -> None:
     mark, holds = next(((m, MARKS[m]) for m in MARKS if m in state_dict), (None, None))
     if mark not in network.marks:
         wanted = network.marks[0]
@@ -289,13 +303,26 @@ def load_weights(network: Denoiser, state_dict: Mapping[str, Tensor], source: st
         if below and not holds:
             found += f'. It is below {below!r}: save the keys that begin with it, without it'
         raise CheckpointError(f'{source} does not hold {MARKS[wanted]}: {found}')
+
+
+def _needed_and_known(
+    network: Denoiser, state_dict: Mapping[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What of a state dict a network needs, and what may be in it."""
+    built = network.state_dict()
     with torch.device('meta'):
         complete = type(network)(network.arch).state_dict()
-    built = network.state_dict()
-    check_fit(state_dict, built, complete, source, 'architecture')
-    check_finite({key: state_dict[key] for key in built}, source)
-    network.load_state_dict({key: state_dict[key] for key in built})
-    return [key for key in state_dict if key not in built]
+    given = {key: value for key, value in state_dict.items() if is_of_lora(key)}
+    if not given:
+        return {key: value for key, value in built.items() if not is_of_lora(key)}, complete
+    if not any(map(is_of_lora, built)):
+        raise CheckpointError(
+            f"{source} has LoRA's adapters ({_some(given, 1)}), which are not built: give the "
+            'backbone lora=dict(rank=..., blocks=...) as the run had it, or merge them first '
+            '(docs/lora.md)'
+        )
+    of_later = {key: value for key, value in given.items() if adapted_weight(key) not in built}
+    return built, complete | built | of_later
 
 
 def check_finite(state_dict: Mapping[str, Tensor], source: str) -> None:

@@ -231,6 +231,8 @@ class Denoiser(KeepsResults, ABC):
         marks (tuple[str, ...]): Keys by which a state dict of its family is
             known, the family's own first, of
             :data:`mmdiff.diffusion.checkpoint.MARKS`.
+        embedding_layers (tuple[str, ...]): Names of what takes the embedding
+            of the timestep in a block.
 
     Raises:
         TypeError: If ``last_block`` is not an integer.
@@ -238,6 +240,7 @@ class Denoiser(KeepsResults, ABC):
     """
 
     marks: tuple[str, ...]
+    embedding_layers: tuple[str, ...]
     # No method: in some families, released weights have this name too.
     blocks: Callable[[], Iterator[nn.Module]]
 
@@ -324,7 +327,7 @@ class Denoiser(KeepsResults, ABC):
             and torch.is_grad_enabled()
             and (
                 any(tensor.requires_grad for tensor in (h, *context))
-                or next(block.parameters()).requires_grad
+                or any(parameter.requires_grad for parameter in block.parameters())
             )
         ):
             return checkpoint(block, h, *context, use_reentrant=False)

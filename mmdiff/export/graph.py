@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from mmdiff.diffusion import merge_lora
 from mmdiff.models import DiffusionBackbone
 
 from .errors import ExportError
@@ -44,6 +45,7 @@ class ExportedModel(nn.Module):
         self.preprocessing = preprocessing
         self.compute = _function(model, output)
         model.backbone.amp_dtype = None
+        merge_lora(model.backbone.network)
 
     def names(self, count: int) -> list[str]:
         """Names of the outputs, such as ``'logits'``, ``'level0'`` or ``'t90_block24'``.

@@ -177,6 +177,7 @@ class UNet(UNetDenoiser):
     """
 
     marks = ('time_embed.0.weight',)
+    embedding_layers = ('emb_layers',)
 
     def __init__(
         self,

@@ -184,6 +184,7 @@ class DiffusionTransformer(Denoiser):
     """
 
     marks = ('blocks.0.adaLN_modulation.1.weight',)
+    embedding_layers = ('adaLN_modulation',)
 
     def __init__(
         self,

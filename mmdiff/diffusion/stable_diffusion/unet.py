@@ -48,6 +48,7 @@ class StableDiffusionUNet(UNetDenoiser):
     """
 
     marks = ('time_embedding.linear_1.weight',)
+    embedding_layers = ('time_emb_proj',)
 
     def __init__(
         self,

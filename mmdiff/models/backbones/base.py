@@ -18,8 +18,10 @@ from mmdiff.diffusion import (
     Denoiser,
     DenoiserArchitecture,
     UNetDenoiser,
+    add_lora,
     fixed_noise,
     load_weights,
+    merge_lora,
     read_checkpoint,
     time_vectors,
 )
@@ -28,6 +30,7 @@ from mmdiff.utils import LOGS, as_ints, check_bool, check_choice, check_int, is_
 from .cuda_graph import GraphedFunction
 from .image_range import ImageCheck
 from .input_noise import NOISELESS, NOISES, noise_images
+from .lora import find_lora
 from .walks import LEARNED, AnyTimestep, find_taps, find_walks
 
 AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
@@ -81,10 +84,15 @@ class DiffusionBackbone(BaseModule):
             batch, or one after another, which takes less memory and gives the
             same features. Timesteps of blocks are always computed one after
             another, each up to the last of its blocks. Defaults to True.
-        frozen (str | int): What is not trained: ``'none'``, ``'all'``, or a
-            block number up to which, embeddings included, all blocks are
-            frozen. Frozen parts keep no graph and stay in eval mode.
-            Defaults to ``'none'``.
+        frozen (str | int, optional): What is not trained: ``'none'``,
+            ``'all'``, or a block number up to which, embeddings included, all
+            blocks are frozen. Frozen parts keep no graph and stay in eval
+            mode. Defaults to None: ``'none'``, or ``'all'`` with ``lora``.
+        lora (dict, optional): ``dict(rank=..., blocks=...)`` trains low-rank
+            adapters (LoRA) of the frozen network's convolutions and linear
+            layers, in ``blocks`` or, without them, in all blocks up to the
+            deepest whose features are returned. They start as zero. Defaults
+            to None: no adapters.
         with_cp (bool): Gradient checkpointing: keep only the outputs of
             blocks, and compute the rest again in the backward. Defaults to
             False.
@@ -134,7 +142,8 @@ class DiffusionBackbone(BaseModule):
         seed: int = 0,
         ensemble_size: int = 1,
         batch_timesteps: bool = True,
-        frozen: str | int = 'none',
+        frozen: str | int | None = None,
+        lora: dict | None = None,
         with_cp: bool = False,
         amp_dtype: str | None = None,
         initial_timestep: int | None = None,
@@ -177,6 +186,9 @@ class DiffusionBackbone(BaseModule):
         self.strides = tuple(tap.stride for tap in taps)
         self.out_indices = self.blocks
         deepest, last_block = max(self.blocks), self._last_block()
+        lora = find_lora(lora, frozen, deepest)
+        if frozen is None:
+            frozen = 'all' if lora else 'none'
         up_to = self._check_frozen(frozen)
         network = self.build_network(last_block, gradient_checkpointing=with_cp)
         network.freeze([*range(1, up_to + 1), *range(deepest + 1, last_block + 1)])
@@ -184,6 +196,8 @@ class DiffusionBackbone(BaseModule):
             # Its first convolution takes none, and DDP waits for the gradient of what asks for one.
             for module in network.embeddings():
                 module.requires_grad_(False)
+        if lora:
+            add_lora(network, **lora)
         setattr(self, self.network_name, network)
         self.initial_timestep = self._check_initial_timestep(initial_timestep)
         if self.initial_timestep is not None:
@@ -408,12 +422,13 @@ class DiffusionBackbone(BaseModule):
     def prepare_for_inference(self) -> None:
         """Do once what a frozen backbone would do at every forward.
 
-        Features stay the same. The weights of convolutions and linear layers
-        are held in ``amp_dtype``, where there is one: a checkpoint would have
-        rounded ones from then on. Embeddings of the timesteps are kept. On a
-        GPU, images of a size that comes again run as a CUDA graph, which sees
-        changes of weights, but not forward hooks, modules that are replaced by
-        others, or changed attributes: call this after these.
+        Features stay the same. Adapters are merged into the weights. Those of
+        convolutions and linear layers are held in ``amp_dtype``, where there
+        is one: a checkpoint would have rounded ones from then on. Embeddings
+        of the timesteps are kept. On a GPU, images of a size that comes again
+        run as a CUDA graph, which sees changes of weights, but not forward
+        hooks, modules that are replaced by others, or changed attributes: call
+        this after these.
 
         Raises:
             ValueError: If weights are trained.
@@ -424,6 +439,7 @@ class DiffusionBackbone(BaseModule):
                 "a backbone is prepared for inference where nothing is trained (frozen='all', or "
                 f'requires_grad_(False)), but {len(trained)} weights are, such as {trained[0]}'
             )
+        merge_lora(self.network)
         if self.amp_dtype is not None:
             self._hold_weights_in_amp_dtype()
         self.network.keep_embeddings()
