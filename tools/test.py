@@ -59,7 +59,8 @@ def show_predictions(cfg, folder):
     elif cfg.default_scope == 'mmdet':
         hook.update(draw=True, test_out_dir=folder)
     else:
-        hook.update(draw=True)
+        # The original draws every so many batches, the fork all.
+        hook.update(draw=True, interval=1)
         cfg.visualizer.save_dir = folder
 
 
