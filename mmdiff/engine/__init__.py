@@ -15,6 +15,7 @@ from .hooks import (
     ProgressBarHook,
     SafeCheckpointHook,
     SamplePictureHook,
+    SavePartHook,
     SaveUNetHook,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     'ProgressBarHook',
     'SafeCheckpointHook',
     'SamplePictureHook',
+    'SavePartHook',
     'SaveUNetHook',
     'init_cpu_distributed',
     'init_tool_distributed',

@@ -7,7 +7,7 @@ from .prepare_for_inference import PrepareForInferenceHook
 from .progress_bar import ProgressBarHook
 from .safe_checkpoint import SafeCheckpointHook
 from .sample_picture import SamplePictureHook
-from .save_unet import SaveUNetHook
+from .save_part import SavePartHook, SaveUNetHook
 
 __all__ = [
     'DivergedError',
@@ -20,5 +20,6 @@ __all__ = [
     'ProgressBarHook',
     'SafeCheckpointHook',
     'SamplePictureHook',
+    'SavePartHook',
     'SaveUNetHook',
 ]
