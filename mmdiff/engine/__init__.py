@@ -7,6 +7,7 @@ from .distributed import (
 from .hooks import (
     DivergedError,
     DivergenceHook,
+    FeaturePictureHook,
     InputCheckHook,
     IterationSeedHook,
     LabelCheckHook,
@@ -22,6 +23,7 @@ from .hooks import (
 __all__ = [
     'DivergedError',
     'DivergenceHook',
+    'FeaturePictureHook',
     'InputCheckHook',
     'IterationSeedHook',
     'LabelCheckHook',

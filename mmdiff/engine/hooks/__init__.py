@@ -1,4 +1,5 @@
 from .divergence import DivergedError, DivergenceHook
+from .feature_picture import FeaturePictureHook
 from .input_check import InputCheckHook
 from .iteration_seed import IterationSeedHook
 from .label_check import LabelCheckHook
@@ -12,6 +13,7 @@ from .save_part import SavePartHook, SaveUNetHook
 __all__ = [
     'DivergedError',
     'DivergenceHook',
+    'FeaturePictureHook',
     'InputCheckHook',
     'IterationSeedHook',
     'LabelCheckHook',
