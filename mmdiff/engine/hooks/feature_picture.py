@@ -21,8 +21,7 @@ class FeaturePictureHook(Hook):
     Of the first validation images, a row each: the image, and for each block
     the frozen denoiser's features of the noised image and those of
     :class:`mmdiff.models.CleanFeatures` of the clean one, as colours: the first
-    three principal components of both together. All pictures have the same
-    noise.
+    three principal components of a column. All pictures have the same noise.
 
     Args:
         num_images (int): Rows. Defaults to 4.
@@ -60,9 +59,8 @@ class FeaturePictureHook(Hook):
         columns = {'image': [_as_picture(image) for image in images]}
         noised, clean = self._maps(model, images)
         for number, *maps in zip(model.backbone.blocks, noised, clean, strict=True):
-            colours = pca_rgb([m for of_images in maps for m in of_images])
-            columns[f'b={number}, t={self.timestep}'] = colours[: len(images)]
-            columns[f'b={number}, clean'] = colours[len(images) :]
+            for of, features in zip((f't={self.timestep}', 'clean'), maps, strict=True):
+                columns[f'b={number}, {of}'] = pca_rgb(features)
         path = Path(runner.work_dir) / f'features/iter_{runner.iter}.png'
         draw_feature_sheet(path, [*zip(*columns.values(), strict=True)], [*columns])
 
