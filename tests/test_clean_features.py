@@ -8,56 +8,20 @@ import torch
 from guided_diffusion_unet import guided_diffusion_unet
 from PIL import Image
 from test_families import FAMILIES
+from tiny_denoiser import ARCH, PREPROCESSOR, backbone, images
 
-from mmdiff.diffusion import UNet, alphas_cumprod, get_architecture, read_checkpoint
+from mmdiff.diffusion import alphas_cumprod, get_architecture, read_checkpoint
 from mmdiff.engine import FeaturePictureHook, SavePartHook
 from mmdiff.evaluation import FeatureError
 from mmdiff.models import CleanFeatures, GuidedDiffusionBackbone
 from mmdiff.models.clean_features import stratified_timesteps
 
-PREPROCESSOR = dict(type='ImgDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True)
-TINY = dict(
-    image_size=16,
-    model_channels=32,
-    channel_mult=(1, 1),
-    num_res_blocks=1,
-    attention_resolutions=(),
-)
-
-
-@pytest.fixture(scope='session')
-def unet_file(tmp_path_factory):
-    """A denoiser none of whose layers is zero."""
-    torch.manual_seed(0)
-    unet = UNet(get_architecture(TINY))
-    for parameter in unet.parameters():
-        if not parameter.any():
-            parameter.data.normal_(std=0.05)
-    path = tmp_path_factory.mktemp('denoiser') / 'unet.pt'
-    torch.save(unet.state_dict(), path)
-    return str(path)
-
-
-def denoiser(checkpoint, **changes):
-    return dict(
-        type='mmdiff.GuidedDiffusionBackbone',
-        arch=TINY,
-        timestep=0,
-        blocks=(5, 6),
-        init_cfg=dict(type='Pretrained', checkpoint=checkpoint),
-        **changes,
-    )
-
 
 def build(checkpoint, **changes):
     torch.manual_seed(0)
-    model = CleanFeatures(denoiser(checkpoint, **changes), PREPROCESSOR)
+    model = CleanFeatures(backbone(checkpoint, **changes), PREPROCESSOR)
     model.init_weights()
     return model
-
-
-def images(n=4, side=16):
-    return torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
 def mean_error(model):
@@ -67,8 +31,8 @@ def mean_error(model):
 
 
 @pytest.mark.parametrize('amp_dtype', [None, 'bfloat16'])
-def test_a_few_steps_lower_the_error(amp_dtype, unet_file):
-    model = build(unet_file, amp_dtype=amp_dtype)
+def test_a_few_steps_lower_the_error(amp_dtype, tiny_unet):
+    model = build(tiny_unet, amp_dtype=amp_dtype)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     frozen = copy.deepcopy(model.teacher.state_dict())
     before = mean_error(model)
@@ -83,20 +47,20 @@ def test_a_few_steps_lower_the_error(amp_dtype, unet_file):
     assert all(torch.equal(v, frozen[k]) for k, v in model.teacher.state_dict().items())
 
 
-def test_it_starts_as_the_denoiser_and_with_heads_that_do_nothing(unet_file):
-    model = build(unet_file).eval()
-    stored = read_checkpoint(unet_file)
+def test_it_starts_as_the_denoiser_and_with_heads_that_do_nothing(tiny_unet):
+    model = build(tiny_unet).eval()
+    stored = read_checkpoint(tiny_unet)
     weights = model.backbone.unet.state_dict()
     assert weights.keys() == stored.keys()
     assert all(torch.equal(value, stored[key]) for key, value in weights.items())
-    settings = denoiser(unet_file, noise='none')
-    backbone = GuidedDiffusionBackbone(**{k: v for k, v in settings.items() if k != 'type'})
-    backbone.init_weights()
+    settings = backbone(tiny_unet, noise='none')
+    noiseless = GuidedDiffusionBackbone(**{k: v for k, v in settings.items() if k != 'type'})
+    noiseless.init_weights()
     # x_0 itself, without the factor that 'none' has.
     signal = alphas_cumprod('linear')[0].sqrt().item()
     timesteps = torch.tensor([400])
     with torch.no_grad():
-        for ours, theirs in zip(model(images()), backbone.train()(images() / signal), strict=True):
+        for ours, theirs in zip(model(images()), noiseless.train()(images() / signal), strict=True):
             torch.testing.assert_close(ours, theirs)
             torch.testing.assert_close(model.heads[0](ours, timesteps), ours)
 
@@ -119,8 +83,8 @@ def test_the_copy_and_the_heads_are_trained_and_only_these(family):
     assert not any(m.training for block in model.teacher.network.blocks() for m in block.modules())
 
 
-def test_the_teacher_is_asked_but_not_owned(unet_file):
-    model = build(unet_file)
+def test_the_teacher_is_asked_but_not_owned(tiny_unet):
+    model = build(tiny_unet)
     assert not any(key.startswith(('teacher', '_teacher')) for key in model.state_dict())
     owned = {id(p) for p in model.parameters()}
     assert owned.isdisjoint(id(p) for p in model.teacher.parameters())
@@ -130,8 +94,8 @@ def test_the_teacher_is_asked_but_not_owned(unet_file):
     assert {p.dtype for p in model.double().teacher.parameters()} == {torch.float64}
 
 
-def test_draws_repeat_in_evaluation_alone(unet_file):
-    model = build(unet_file).eval()
+def test_draws_repeat_in_evaluation_alone(tiny_unet):
+    model = build(tiny_unet).eval()
 
     def drawn():
         with torch.no_grad():
@@ -159,17 +123,17 @@ def test_timesteps_are_stratified(count):
     assert count == 1 or not torch.equal(ordered, timesteps)
 
 
-def test_what_is_saved_loads_here_and_in_guided_diffusion(unet_file, tmp_path):
-    model = build(unet_file)
+def test_what_is_saved_loads_here_and_in_guided_diffusion(tiny_unet, tmp_path):
+    model = build(tiny_unet)
     hook = SavePartHook('backbone.unet', 'unet.pt', dtype='float16')
     checkpoint = {'state_dict': model.state_dict(), 'meta': {'iter': 2}}
     hook.before_save_checkpoint(SimpleNamespace(work_dir=tmp_path), checkpoint)
     saved = torch.load(tmp_path / 'unet.pt', weights_only=True)
-    guided_diffusion_unet(get_architecture(TINY)).load_state_dict(saved)
-    backbone = GuidedDiffusionBackbone(
-        TINY, 0, (5, 6), init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'unet.pt'))
+    guided_diffusion_unet(get_architecture(ARCH)).load_state_dict(saved)
+    loaded = GuidedDiffusionBackbone(
+        ARCH, 0, (5, 6), init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'unet.pt'))
     )
-    backbone.init_weights()
+    loaded.init_weights()
 
 
 def test_pictures_of_latents(tmp_path):
@@ -200,17 +164,17 @@ def test_pictures_of_latents(tmp_path):
         (dict(timestep=1000), r'denoiser\.timestep must be .*999, got 1000'),
     ],
 )
-def test_bad_settings(changes, message, unet_file):
+def test_bad_settings(changes, message, tiny_unet):
     with pytest.raises(ValueError, match=message):
-        CleanFeatures({**denoiser(unet_file), **changes}, PREPROCESSOR)
+        CleanFeatures({**backbone(tiny_unet), **changes}, PREPROCESSOR)
 
 
-def test_bad_calls(unet_file):
+def test_bad_calls(tiny_unet):
     with pytest.raises(
         TypeError, match=r'denoiser\.timestep must be an int from 0 to 999, got \(1, 2\)'
     ):
-        CleanFeatures({**denoiser(unet_file), 'timestep': (1, 2)}, PREPROCESSOR)
-    model = build(unet_file)
+        CleanFeatures({**backbone(tiny_unet), 'timestep': (1, 2)}, PREPROCESSOR)
+    model = build(tiny_unet)
     with pytest.raises(ValueError, match=r'multiples of 2, got \(4, 3, 15, 15\): resize'):
         model(images(side=15), mode='loss')
     with pytest.raises(ValueError, match="mode must be 'loss', 'predict' or 'tensor', got 'x'"):
