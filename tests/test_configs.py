@@ -2,6 +2,7 @@
 
 import copy
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,7 @@ def test_segmentor_builds_and_its_parts_fit(cfg):
     if isinstance(model.backbone, DiffusionBackbone):
         assert model.backbone.strides == tuple(cfg.model.neck.in_strides)
     assert logits.shape == (2, cfg.model.decode_head.num_classes, *levels[0].shape[-2:])
-    neck = cfg.model.neck or {}
+    neck = cfg.model.get('neck') or {}
     # Patches of 14 pixels alone do not give these.
     if cfg.model.decode_head.type == 'UPerHead' and 14 not in neck.get('in_strides', ()):
         strides = neck.get('out_strides', (4, 8, 16, 32))
@@ -227,6 +228,37 @@ def test_diffusion_model_builds(cfg):
     check_schedule(cfg)
 
 
+@of_scope('mmpretrain', 'mmdiff.CleanFeatures')
+def test_model_of_clean_features_builds(cfg):
+    cfg = copy.deepcopy(cfg)
+    cfg.model.denoiser.amp_dtype = None
+    check_learner(cfg, cfg.model.denoiser, part='backbone.unet.')
+
+
+@of_scope('mmpretrain', 'mmdiff.FeatureDistillation')
+def test_model_of_distillation_builds(cfg, monkeypatch):
+    cfg = copy.deepcopy(cfg)
+    cfg.model.teacher.amp_dtype = None
+    # MMPretrain's ResNet reads values as it is built.
+    monkeypatch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))
+    check_learner(cfg, cfg.model.teacher, part='student.')
+
+
+def check_learner(cfg, teacher, part):
+    with torch.device('meta'):
+        model = build(cfg)
+        size = model.teacher.arch.image_size
+        losses = model(torch.zeros(2, 3, size, size), mode='loss')
+    assert len(losses) == len(model.teacher.blocks) * len(model.teacher.timesteps)
+    hook = next(hook for hook in cfg.custom_hooks if hook.type == 'mmdiff.SavePartHook')
+    assert f'{hook.part}.' == part
+    assert any(key.startswith(part) for key in model.state_dict())
+    assert cfg.val_evaluator == dict(type='mmdiff.FeatureError')
+    assert cfg.model.data_preprocessor.bgr_to_rgb
+    assert cfg.model.data_preprocessor.mean == cfg.model.data_preprocessor.std == [127.5] * 3
+    check_schedule(cfg)
+
+
 def configs_linked_in(page):
     return set(re.findall(r'\]\((?:\.\./)?configs/([^)]+\.py)\)', page.read_text()))
 
@@ -243,7 +275,7 @@ def test_every_config_of_a_table_is_in_the_docs():
     of_tables = {
         str(path)
         for path in paths
-        if path.parts[0] != 'natural-images'
+        if path.parts[0] not in ('natural-images', 'clean-features', 'distillation')
         and (len(path.parts) > 1 or path.stem.endswith('_in1k'))
     }
     linked = configs_linked_in(ROOT / 'docs/paper_tables.md')
