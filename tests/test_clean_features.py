@@ -10,6 +10,7 @@ from PIL import Image
 from test_families import FAMILIES
 from tiny_denoiser import ARCH, PREPROCESSOR, backbone, images
 
+from mmdiff import models
 from mmdiff.diffusion import alphas_cumprod, get_architecture, read_checkpoint
 from mmdiff.engine import FeaturePictureHook, SavePartHook
 from mmdiff.evaluation import FeatureError
@@ -134,6 +135,22 @@ def test_what_is_saved_loads_here_and_in_guided_diffusion(tiny_unet, tmp_path):
         ARCH, 0, (5, 6), init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'unet.pt'))
     )
     loaded.init_weights()
+
+
+@pytest.mark.parametrize('family', ['stable diffusion', 'dit'])
+def test_a_latent_model_starts_from_the_runs_checkpoint(family, tmp_path):
+    """With its autoencoder and its text."""
+    settings = FAMILIES[family] | dict(timestep=0)
+    kind = settings.pop('type')
+    init_cfg = dict(type='Pretrained', checkpoint='model', vae='vae')
+    model = CleanFeatures(dict(settings, type=f'mmdiff.{kind}', init_cfg=init_cfg), PREPROCESSOR)
+    path = tmp_path / 'iter_2.pth'
+    torch.save({'state_dict': model.state_dict(), 'meta': {'iter': 2}}, path)
+    init_cfg = dict(type='Pretrained', checkpoint=str(path), prefix='backbone.')
+    loaded = getattr(models, kind)(**settings, init_cfg=init_cfg)
+    loaded.init_weights()
+    weights = model.backbone.state_dict()
+    assert all(torch.equal(value, weights[key]) for key, value in loaded.state_dict().items())
 
 
 def test_pictures_of_latents(tmp_path):
