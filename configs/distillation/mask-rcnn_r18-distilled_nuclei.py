@@ -2,7 +2,7 @@
 # random weights: --cfg-options model.backbone.init_cfg=None.
 _base_ = '../mask-rcnn_gd-small_nuclei.py'
 strides = [4, 8, 16, 32]
-roi_extractor = dict(featmap_strides=strides)
+roi_extractor = dict(featmap_strides=strides, finest_scale=56)
 model = dict(
     data_preprocessor=dict(
         mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], pad_size_divisor=32

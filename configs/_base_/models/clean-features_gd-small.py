@@ -7,7 +7,7 @@ model = dict(
         type='mmdiff.GuidedDiffusionBackbone',
         arch='adm-64-small',
         timestep=0,
-        # The middle block, and the last residual block of each decoder level but the finest.
+        # Those of upernet_gd-small.py.
         blocks=(9, 10, 12, 14),
         amp_dtype='bfloat16',
     ),

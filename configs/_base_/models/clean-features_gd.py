@@ -9,7 +9,7 @@ model = dict(
         type='mmdiff.GuidedDiffusionBackbone',
         arch='adm-256-uncond',
         timestep=0,
-        # The middle block, and the last residual block of each decoder level but the finest two.
+        # The middle block, and those of upernet_gd.py.
         blocks=(19, 24, 27, 30, 33),
         amp_dtype='bfloat16',
         init_cfg=dict(
