@@ -11,7 +11,7 @@ from test_families import FAMILIES
 from tiny_denoiser import ARCH, PREPROCESSOR, backbone, images
 
 from mmdiff import models
-from mmdiff.diffusion import alphas_cumprod, get_architecture, read_checkpoint
+from mmdiff.diffusion import get_architecture, read_checkpoint
 from mmdiff.engine import FeaturePictureHook, SavePartHook
 from mmdiff.evaluation import FeatureError
 from mmdiff.models import CleanFeatures, GuidedDiffusionBackbone
@@ -54,14 +54,12 @@ def test_it_starts_as_the_denoiser_and_with_heads_that_do_nothing(tiny_unet):
     weights = model.backbone.unet.state_dict()
     assert weights.keys() == stored.keys()
     assert all(torch.equal(value, stored[key]) for key, value in weights.items())
-    settings = backbone(tiny_unet, noise='none')
-    noiseless = GuidedDiffusionBackbone(**{k: v for k, v in settings.items() if k != 'type'})
-    noiseless.init_weights()
-    # x_0 itself, without the factor that 'none' has.
-    signal = alphas_cumprod('linear')[0].sqrt().item()
+    settings = backbone(tiny_unet, eval_noise='clean')
+    alone = GuidedDiffusionBackbone(**{k: v for k, v in settings.items() if k != 'type'}).eval()
+    alone.init_weights()
     timesteps = torch.tensor([400])
     with torch.no_grad():
-        for ours, theirs in zip(model(images()), noiseless.train()(images() / signal), strict=True):
+        for ours, theirs in zip(model(images()), alone(images()), strict=True):
             torch.testing.assert_close(ours, theirs)
             torch.testing.assert_close(model.heads[0](ours, timesteps), ours)
 

@@ -87,6 +87,16 @@ def test_an_error_of_one_is_that_of_predicting_none(tiny_unet):
     assert [*results[0].values()] == pytest.approx([1] * 4, rel=1e-3)
 
 
+@pytest.mark.parametrize('timestep', [{5: 300, 6: 50}, 'learned'])
+def test_other_timesteps_of_the_teacher(timestep, tiny_unet):
+    model = build(tiny_unet, dict(timestep=timestep)).train()
+    losses = model(images(), mode='loss')
+    names = ('t300_b5', 't50_b6') if timestep != 'learned' else ('tlearned_b5', 'tlearned_b6')
+    assert losses.keys() == {f'loss_{name}' for name in names}
+    sum(losses.values()).backward()
+    assert not any(p.requires_grad for p in model.teacher.parameters())
+
+
 @pytest.mark.parametrize('out_strides', [(2, 4, 8, 8), (16,), (32, 8), (1, 64)])
 def test_a_level_of_the_nearest_stride_predicts(out_strides):
     strides, channels = (4, 8, 16, 32), (8, 16, 24, 32)

@@ -4,8 +4,8 @@ _base_ = '../mask-rcnn_gd-frozen-512_coco.py'
 model = dict(
     backbone=dict(
         timestep=0,
-        noise='none',
-        eval_noise='none',
+        noise='clean',
+        eval_noise='clean',
         init_cfg=dict(checkpoint='work_dirs/clean_adm-256_in1k/unet.pt'),
     )
 )

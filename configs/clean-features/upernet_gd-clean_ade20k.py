@@ -3,8 +3,8 @@ _base_ = '../upernet_gd-frozen_ade20k.py'
 model = dict(
     backbone=dict(
         timestep=0,
-        noise='none',
-        eval_noise='none',
+        noise='clean',
+        eval_noise='clean',
         init_cfg=dict(checkpoint='work_dirs/clean_adm-256_in1k/unet.pt'),
     )
 )

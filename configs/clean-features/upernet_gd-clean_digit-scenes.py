@@ -3,8 +3,8 @@ _base_ = '../upernet_gd_digit-scenes.py'
 model = dict(
     backbone=dict(
         timestep=0,
-        noise='none',
-        eval_noise='none',
+        noise='clean',
+        eval_noise='clean',
         init_cfg=dict(checkpoint='work_dirs/clean_adm-64-small_digit-scenes/unet.pt'),
     ),
     neck=dict(in_channels=(32, 64, 128, 128)),

@@ -27,6 +27,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=950),
 ]
+auto_scale_lr = dict(base_batch_size=8)
 train_cfg = dict(max_iters=950, val_interval=950)
 default_hooks = dict(checkpoint=dict(interval=100))
 randomness = dict(seed=0)

@@ -66,13 +66,13 @@ class FeatureDistillation(FrozenTeacherModel):
     ):
         super().__init__(teacher, data_preprocessor)
         self.student = ALL_MODELS.build(student)
-        timesteps, blocks = self.teacher.timesteps, self.teacher.blocks
-        self.names = tuple(f't{t}_b{number}' for t in timesteps for number in blocks)
+        taps = self.teacher.taps
+        self.names = tuple(f't{t}_b{number}' for of_maps in taps for t, number in of_maps)
         self.regressor = FeatureRegressor(
             student_channels,
             student_strides,
-            self.teacher.out_channels * len(timesteps),
-            self.teacher.strides * len(timesteps),
+            self.teacher.out_channels * len(taps),
+            self.teacher.strides * len(taps),
             pyramid_channels,
         )
         for name, values in (('mean', student_mean), ('std', student_std)):
