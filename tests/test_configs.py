@@ -136,7 +136,7 @@ def test_segmentor_builds_and_its_parts_fit(cfg):
     if isinstance(model.backbone, DiffusionBackbone):
         assert model.backbone.strides == tuple(cfg.model.neck.in_strides)
     assert logits.shape == (2, cfg.model.decode_head.num_classes, *levels[0].shape[-2:])
-    neck = cfg.model.get('neck') or {}
+    neck = cfg.model.neck or {}
     # Patches of 14 pixels alone do not give these.
     if cfg.model.decode_head.type == 'UPerHead' and 14 not in neck.get('in_strides', ()):
         strides = neck.get('out_strides', (4, 8, 16, 32))
@@ -232,7 +232,7 @@ def test_diffusion_model_builds(cfg):
 def test_model_of_clean_features_builds(cfg):
     cfg = copy.deepcopy(cfg)
     cfg.model.denoiser.amp_dtype = None
-    check_learner(cfg, cfg.model.denoiser, part='backbone.unet.')
+    check_learner(cfg, part='backbone.unet.')
 
 
 @of_scope('mmpretrain', 'mmdiff.FeatureDistillation')
@@ -241,10 +241,10 @@ def test_model_of_distillation_builds(cfg, monkeypatch):
     cfg.model.teacher.amp_dtype = None
     # MMPretrain's ResNet reads values as it is built.
     monkeypatch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))
-    check_learner(cfg, cfg.model.teacher, part='student.')
+    check_learner(cfg, part='student.')
 
 
-def check_learner(cfg, teacher, part):
+def check_learner(cfg, part):
     with torch.device('meta'):
         model = build(cfg)
         size = model.teacher.arch.image_size
