@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny_denoiser
 import torch
 from warm_python import run_script
 
@@ -88,6 +89,14 @@ def make_digit_scenes(run, out: Path, train: int, evaluation: int) -> Path:
 def digit_scenes(tmp_path_factory, run) -> Path:
     """A small set of digit scenes."""
     return make_digit_scenes(run, tmp_path_factory.mktemp('data') / 'digit_scenes', 32, 8)
+
+
+@pytest.fixture(scope='session')
+def tiny_unet(tmp_path_factory) -> str:
+    """The file of a denoiser of images of 16 pixels."""
+    path = tmp_path_factory.mktemp('denoiser') / 'unet.pt'
+    tiny_denoiser.save(path)
+    return str(path)
 
 
 @pytest.fixture(scope='session')

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,37 @@ def test_diffusion_model_builds(cfg):
     preprocessor = cfg.model.data_preprocessor
     assert preprocessor.bgr_to_rgb
     assert preprocessor.mean == preprocessor.std == [127.5] * 3
+    check_schedule(cfg)
+
+
+@of_scope('mmpretrain', 'mmdiff.CleanFeatures')
+def test_model_of_clean_features_builds(cfg):
+    cfg = copy.deepcopy(cfg)
+    cfg.model.denoiser.amp_dtype = None
+    check_learner(cfg, part='backbone.unet.')
+
+
+@of_scope('mmpretrain', 'mmdiff.FeatureDistillation')
+def test_model_of_distillation_builds(cfg, monkeypatch):
+    cfg = copy.deepcopy(cfg)
+    cfg.model.teacher.amp_dtype = None
+    # MMPretrain's ResNet reads values as it is built.
+    monkeypatch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))
+    check_learner(cfg, part='student.')
+
+
+def check_learner(cfg, part):
+    with torch.device('meta'):
+        model = build(cfg)
+        size = model.teacher.arch.image_size
+        losses = model(torch.zeros(2, 3, size, size), mode='loss')
+    assert len(losses) == sum(map(len, model.teacher.taps))
+    hook = next(hook for hook in cfg.custom_hooks if hook.type == 'mmdiff.SavePartHook')
+    assert f'{hook.part}.' == part
+    assert any(key.startswith(part) for key in model.state_dict())
+    assert cfg.val_evaluator == dict(type='mmdiff.FeatureError')
+    assert cfg.model.data_preprocessor.bgr_to_rgb
+    assert cfg.model.data_preprocessor.mean == cfg.model.data_preprocessor.std == [127.5] * 3
     check_schedule(cfg)
 
 

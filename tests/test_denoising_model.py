@@ -136,7 +136,7 @@ def test_random_numbers_depend_on_seed_iteration_and_rank(monkeypatch):
             r'inputs must have shape \(N, 3, 16, 16\), got \(1, 3, 16, 24\): resize',
         ),
         (lambda: build()(torch.zeros(1, 3, 16, 16), mode='x'), "mode must be 'loss', .* got 'x'"),
-        (lambda: SaveUNetHook('int8'), "dtype must be 'float32' or 'float16', got 'int8'"),
+        (lambda: SaveUNetHook('int8'), "dtype must be one of float32, float16, got 'int8'"),
         (lambda: SaveUNetHook(keep_every=0), 'keep_every must be None or at least 1, got 0'),
     ],
 )

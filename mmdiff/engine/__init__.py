@@ -7,6 +7,7 @@ from .distributed import (
 from .hooks import (
     DivergedError,
     DivergenceHook,
+    FeaturePictureHook,
     InputCheckHook,
     IterationSeedHook,
     LabelCheckHook,
@@ -15,12 +16,14 @@ from .hooks import (
     ProgressBarHook,
     SafeCheckpointHook,
     SamplePictureHook,
+    SavePartHook,
     SaveUNetHook,
 )
 
 __all__ = [
     'DivergedError',
     'DivergenceHook',
+    'FeaturePictureHook',
     'InputCheckHook',
     'IterationSeedHook',
     'LabelCheckHook',
@@ -29,6 +32,7 @@ __all__ = [
     'ProgressBarHook',
     'SafeCheckpointHook',
     'SamplePictureHook',
+    'SavePartHook',
     'SaveUNetHook',
     'init_cpu_distributed',
     'init_tool_distributed',

@@ -158,7 +158,8 @@ def load_run_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     if not torch.cuda.is_available():
         if args.amp:
-            key = 'model.backbone.amp_dtype' if 'backbone' in cfg.model else 'model.amp_dtype'
+            parts = [p for p in ('backbone', 'denoiser', 'teacher') if p in cfg.model]
+            key = '.'.join(['model', *parts, 'amp_dtype'])
             raise SystemExit(
                 '--amp needs a GPU, and there is none; on a CPU, '
                 f'--cfg-options {key}=bfloat16 runs the U-Net in mixed precision'

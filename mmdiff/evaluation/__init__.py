@@ -1,3 +1,4 @@
+from .feature_error import FeatureError
 from .noise_error import NoiseError
 
-__all__ = ['NoiseError']
+__all__ = ['FeatureError', 'NoiseError']

@@ -10,19 +10,25 @@ from .backbones import (
     StableDiffusionDifFeedBackbone,
     backbone_of,
 )
+from .clean_features import CleanFeatures
 from .denoising_model import DenoisingModel
+from .distillation import FeatureDistillation
+from .frozen_teacher import FrozenTeacherModel
 from .necks import FeatureAdapter, FeatureAggregator, FeatureNorm, SimpleFeaturePyramid
 from .standardization import ChannelStandardization
 
 __all__ = [
     'ChannelStandardization',
+    'CleanFeatures',
     'DenoisingModel',
     'DifFeedBackbone',
     'DiffusionBackbone',
     'DiffusionTransformerBackbone',
     'FeatureAdapter',
     'FeatureAggregator',
+    'FeatureDistillation',
     'FeatureNorm',
+    'FrozenTeacherModel',
     'FusedBackbone',
     'GuidedDiffusionBackbone',
     'GuidedDiffusionEncoderBackbone',

@@ -1,4 +1,5 @@
 from .divergence import DivergedError, DivergenceHook
+from .feature_picture import FeaturePictureHook
 from .input_check import InputCheckHook
 from .iteration_seed import IterationSeedHook
 from .label_check import LabelCheckHook
@@ -7,11 +8,12 @@ from .prepare_for_inference import PrepareForInferenceHook
 from .progress_bar import ProgressBarHook
 from .safe_checkpoint import SafeCheckpointHook
 from .sample_picture import SamplePictureHook
-from .save_unet import SaveUNetHook
+from .save_part import SavePartHook, SaveUNetHook
 
 __all__ = [
     'DivergedError',
     'DivergenceHook',
+    'FeaturePictureHook',
     'InputCheckHook',
     'IterationSeedHook',
     'LabelCheckHook',
@@ -20,5 +22,6 @@ __all__ = [
     'ProgressBarHook',
     'SafeCheckpointHook',
     'SamplePictureHook',
+    'SavePartHook',
     'SaveUNetHook',
 ]
