@@ -1,6 +1,5 @@
 """What the labels of a label map stand for, and the image that they are of."""
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -28,7 +27,9 @@ def class_numbers(
         table[0] = 255
     for old, new in (label_map or {}).items():
         table[old + reduce_zero_label] = new
-    return cv2.LUT(labels, table)
+    # Not OpenCV's: a thread that has called it and ends may hold, at the fork of a data worker, a
+    # lock that the worker then waits for.
+    return np.take(table, labels)
 
 
 def sizes_differ(
