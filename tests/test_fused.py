@@ -176,11 +176,11 @@ def test_the_data_preprocessor_is_checked():
 
 def test_images_of_a_branch_are_resized():
     x = torch.rand(1, 3, 32, 48)
-    resized = BranchInput(scale=(14, 16))(x)
+    resized = BranchInput(None, None, (14, 16), '')(x)
     assert resized.shape == (1, 3, 28, 42)
     same([resized], [F.interpolate(x, (28, 42), mode='bilinear', antialias=True)])
     # Padded by repeating the edge, and of their size.
-    padded = BranchInput(scale=(16, 16))(x[..., :40])
+    padded = BranchInput(None, None, (16, 16), '')(x[..., :40])
     same([padded[..., :40]], [x[..., :40]], tolerance=1e-6)
     same([padded[..., 40:]], [x[..., 39:40].expand(-1, -1, -1, 8)], tolerance=1e-6)
 
@@ -196,7 +196,7 @@ def test_images_of_a_branch_are_resized():
         (
             [dict(backbone=VIT, mean=MEAN, std=[1, 0, 1])],
             ValueError,
-            r'branches\[0\].std must be greater than 0, got \[1, 0, 1\]',
+            r'branches\[0\].std must be above 0, got \[1, 0, 1\]',
         ),
         ([dict(backbone=VIT, frozen=1)], TypeError, r'branches\[0\].frozen must be True or False'),
         ([dict(backbone=VIT, scale=0.875)], TypeError, r'branches\[0\].scale must be a list'),

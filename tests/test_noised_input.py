@@ -92,7 +92,7 @@ def test_weights_are_the_backbones_and_load_by_its_own_names(tmp_path):
         (dict(eval_noise=None), ValueError, 'eval_noise must be one of'),
         (dict(noise_schedule='sigmoid'), ValueError, 'noise_schedule must be one of linear'),
         (dict(seed=-1), ValueError, 'seed must be an int of at least 0'),
-        (dict(mean=[127.5]), ValueError, 'mean must have a value of each of R, G and B'),
+        (dict(mean=[127.5]), ValueError, 'mean must be three numbers, of R, G and B'),
         (dict(std=(1, 0, 1)), ValueError, 'std must be above 0'),
     ],
 )

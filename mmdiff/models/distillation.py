@@ -12,10 +12,7 @@ from mmdiff.registry import MODELS
 from mmdiff.utils import check_int, check_ints
 
 from .frozen_teacher import FrozenTeacherModel
-
-# Of pixels from 0 to 255, RGB: what OpenMMLab's and torchvision's backbones take.
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-IMAGENET_STD = (58.395, 57.12, 57.375)
+from .renormalization import IMAGENET_MEAN, IMAGENET_STD, Renormalization
 
 
 @MODELS.register_module()
@@ -75,9 +72,7 @@ class FeatureDistillation(FrozenTeacherModel):
             self.teacher.strides * len(taps),
             pyramid_channels,
         )
-        for name, values in (('mean', student_mean), ('std', student_std)):
-            values = torch.tensor(values)[:, None, None]
-            self.register_buffer(f'student_{name}', values, persistent=False)
+        self.normalize = Renormalization(student_mean, student_std, name='student_')
 
     def features(self, images: Tensor) -> tuple[Tensor, ...]:
         """The student's maps.
@@ -88,8 +83,7 @@ class FeatureDistillation(FrozenTeacherModel):
         Returns:
             tuple[Tensor, ...]: Maps of shape (N, C_i, H_i, W_i).
         """
-        pixels = (images + 1) * 127.5
-        return self.student((pixels - self.student_mean) / self.student_std)
+        return self.student(self.normalize(images))
 
     def errors(self, images: Tensor) -> dict[str, Tensor]:
         """Mean squared errors of the predicted, normalised features of the teacher.

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from mmdiff.registry import MODELS
 from mmdiff.utils import check_bool, check_ints
 
+from ..renormalization import Renormalization
+
 BRANCH_KEYS = ('backbone', 'mean', 'std', 'scale', 'frozen')
 
 
@@ -60,8 +62,10 @@ class FusedBackbone(BaseModule):
         super().__init__(init_cfg=init_cfg)
         _check_branches(branches)
         self.inputs = nn.ModuleList(
-            BranchInput(branch.get('mean'), branch.get('std'), branch.get('scale'))
-            for branch in branches
+            BranchInput(
+                branch.get('mean'), branch.get('std'), branch.get('scale'), f'branches[{number}].'
+            )
+            for number, branch in enumerate(branches)
         )
         self.backbones = ModuleList(MODELS.build(branch['backbone']) for branch in branches)
         self.frozen = tuple(branch.get('frozen', False) for branch in branches)
@@ -115,22 +119,20 @@ class BranchInput(nn.Module):
         mean (Sequence[float], optional): As of :class:`FusedBackbone`.
         std (Sequence[float], optional): As of :class:`FusedBackbone`.
         scale (Sequence[int], optional): As of :class:`FusedBackbone`.
+        name (str): Of the branch, before a setting's in errors.
     """
 
     def __init__(
         self,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        scale: Sequence[int] | None = None,
+        mean: Sequence[float] | None,
+        std: Sequence[float] | None,
+        scale: Sequence[int] | None,
+        name: str,
     ):
         super().__init__()
         self.scale = scale
-        self.renormalises = mean is not None
-        if self.renormalises:
-            # (127.5 x + 127.5 - mean) / std
-            mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
-            self.register_buffer('factor', 127.5 / std, persistent=False)
-            self.register_buffer('shift', (127.5 - mean) / std, persistent=False)
+        given = mean is not None or std is not None
+        self.normalize = Renormalization(mean, std, name) if given else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         """Resize and normalise.
@@ -143,7 +145,7 @@ class BranchInput(nn.Module):
         """
         if self.scale is not None:
             images = self._resized(images)
-        return images * self.factor + self.shift if self.renormalises else images
+        return self.normalize(images)
 
     def _resized(self, images: Tensor) -> Tensor:
         to, of = self.scale
@@ -182,7 +184,6 @@ def _check_branches(branches: Sequence[dict]) -> None:
             raise ValueError(
                 f'{name} has {", ".join(sorted(unknown))}; allowed are {", ".join(BRANCH_KEYS)}'
             )
-        _check_normalisation(name, branch.get('mean'), branch.get('std'))
         check_bool(f'{name}.frozen', branch.get('frozen', False))
         scale = branch.get('scale')
         if scale is not None:
@@ -192,16 +193,3 @@ def _check_branches(branches: Sequence[dict]) -> None:
                     f'{name}.scale must be two ints, such as (14, 16) for 14 pixels of each 16, '
                     f'got {scale!r}'
                 )
-
-
-def _check_normalisation(name: str, mean, std) -> None:
-    if mean is None and std is None:
-        return
-    for key, values in (('mean', mean), ('std', std)):
-        if not isinstance(values, list | tuple) or len(values) != 3:
-            raise ValueError(
-                f'{name}.{key} must be three numbers, of R, G and B from 0 to 255, or neither mean '
-                f'nor std be given, got {values!r}'
-            )
-    if min(std) <= 0:
-        raise ValueError(f'{name}.std must be greater than 0, got {std!r}')

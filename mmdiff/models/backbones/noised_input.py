@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 
-import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
@@ -11,12 +10,9 @@ from mmdiff.diffusion import SCHEDULES, fixed_noise
 from mmdiff.registry import MODELS
 from mmdiff.utils import check_choice, check_int, is_int
 
+from ..renormalization import IMAGENET_MEAN, IMAGENET_STD, Renormalization
 from .image_range import ImageCheck
 from .input_noise import NOISES, check_timesteps, noise_images
-
-# ImageNet's, of pixels from 0 to 255, RGB.
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
 
 
 @MODELS.register_module()
@@ -67,8 +63,8 @@ class NoisedInputBackbone(BaseModule):
         eval_noise: str = 'fixed',
         seed: int = 0,
         noise_schedule: str = 'linear',
-        mean: Sequence[float] = MEAN,
-        std: Sequence[float] = STD,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg=init_cfg)
@@ -83,17 +79,11 @@ class NoisedInputBackbone(BaseModule):
         check_choice('eval_noise', eval_noise, NOISES)
         check_choice('noise_schedule', noise_schedule, SCHEDULES)
         check_int('seed', seed, 0)
-        for name, values in (('mean', mean), ('std', std)):
-            if len(values) != 3:
-                raise ValueError(f'{name} must have a value of each of R, G and B, got {values!r}')
-        if min(std) <= 0:
-            raise ValueError(f'std must be above 0, got {std!r}')
         self.noise = noise
         self.eval_noise = eval_noise
         self.noise_schedule = noise_schedule
         self.fixed_noise = partial(fixed_noise, seed)
-        for name, values in (('mean', mean), ('std', std)):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+        self.normalize = Renormalization(mean, std)
         self._check_images = ImageCheck()
         self.backbone = MODELS.build(backbone)
 
@@ -114,9 +104,7 @@ class NoisedInputBackbone(BaseModule):
                 only).
         """
         self._check_images(x_0)
-        features = tuple(
-            self.backbone(self.normalised(self.noised(x_0, t))) for t in self.timesteps
-        )
+        features = tuple(self.backbone(self.normalize(self.noised(x_0, t))) for t in self.timesteps)
         return features[0] if self.single_timestep else features
 
     def noised(self, x_0: Tensor, timestep: int) -> Tensor:
@@ -131,14 +119,3 @@ class NoisedInputBackbone(BaseModule):
         """
         noise = self.noise if self.training else self.eval_noise
         return noise_images(x_0, timestep, noise, self.fixed_noise, self.noise_schedule)
-
-    def normalised(self, images: Tensor) -> Tensor:
-        """Images in [-1, 1] as the backbone takes them.
-
-        Args:
-            images (Tensor): Shape (N, 3, H, W).
-
-        Returns:
-            Tensor: Likewise.
-        """
-        return (127.5 * (images + 1) - self.mean) / self.std
