@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import tiny_denoiser
 import torch
+from mmengine.registry import DefaultScope
 from warm_python import run_script
 
 # First, as MMPretrain does not import beside transformers 5 without it.
@@ -17,6 +18,13 @@ ROOT = Path(__file__).parent.parent
 # Where there is no GPU, Triton's kernels run in its interpreter. It looks when it is imported.
 if not torch.cuda.is_available():
     os.environ.setdefault('TRITON_INTERPRET', '1')
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _default_scope():
+    """The default scope that the tests of a file set ends with it."""
+    yield
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')
