@@ -48,9 +48,9 @@ def of_scope(scope, model_type=None):
 
 
 def backbones(model):
-    """The backbone's config, and those of its branches."""
-    backbone = model.get('backbone', {})
-    return [backbone, *(branch.backbone for branch in backbone.get('branches', []))]
+    """The configs of the model's backbone, those of its branches, and that of its teacher."""
+    found = [model[key] for key in ('backbone', 'denoiser', 'teacher') if key in model]
+    return [*found, *(branch.backbone for part in found for branch in part.get('branches', []))]
 
 
 def build(cfg):
@@ -237,15 +237,11 @@ def test_diffusion_model_builds(cfg):
 
 @of_scope('mmpretrain', 'mmdiff.CleanFeatures')
 def test_model_of_clean_features_builds(cfg):
-    cfg = copy.deepcopy(cfg)
-    cfg.model.denoiser.amp_dtype = None
     check_learner(cfg, part='backbone.unet.')
 
 
 @of_scope('mmpretrain', 'mmdiff.FeatureDistillation')
 def test_model_of_distillation_builds(cfg, monkeypatch):
-    cfg = copy.deepcopy(cfg)
-    cfg.model.teacher.amp_dtype = None
     # MMPretrain's ResNet reads values as it is built.
     monkeypatch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))
     check_learner(cfg, part='student.')

@@ -34,7 +34,8 @@ def reference(x, weights):
         (weight,) = take(1)
         return layer_norm(F.conv2d(F.pad(x, [1] * 4), weight), *take(2))
 
-    hidden = F.gelu(layer_norm(transposed(x, *take(2)), *take(2)))
+    # Contiguous, as otherwise PyTorch 2.1's gradient of GELU is wrong on a CPU.
+    hidden = F.gelu(layer_norm(transposed(x, *take(2)), *take(2)).contiguous())
     levels = [level(transposed(hidden, *take(2))), level(transposed(x, *take(2))), level(x)]
     height, width = x.shape[-2:]
     # Beyond an odd edge there is nothing that could be larger.
