@@ -1,19 +1,9 @@
 # A small diffusion model of microscope images of nuclei, without their labels.
-_base_ = ['./_base_/datasets/nuclei_images.py', './_base_/default_runtime_pretrain.py']
-model = dict(
-    type='mmdiff.DenoisingModel',
-    arch='adm-64-small',
-    # [-1, 1] RGB.
-    data_preprocessor=dict(
-        type='ImgDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True
-    ),
-    amp_dtype='bfloat16',
-)
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='mmdiff.FusedAdamW', lr=1e-3, weight_decay=0.0),
-    clip_grad=dict(max_norm=1.0),
-)
+_base_ = [
+    './_base_/models/denoiser_adm-64-small.py',
+    './_base_/datasets/nuclei_images.py',
+    './_base_/default_runtime_pretrain.py',
+]
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=200),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=200, end=3000),
