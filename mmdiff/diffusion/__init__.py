@@ -12,6 +12,7 @@ from .embedding import time_vectors
 from .families import get_architecture, network_of
 from .lora import add_lora, merge_lora
 from .losses import simple_loss, variational_bound
+from .packing import PackedLayer, can_pack, pack_weights
 from .schedule import (
     NUM_TIMESTEPS,
     SCHEDULES,
@@ -34,11 +35,13 @@ __all__ = [
     'Denoiser',
     'DenoiserArchitecture',
     'ModelInput',
+    'PackedLayer',
     'UNet',
     'UNetDenoiser',
     'add_lora',
     'alphas_cumprod',
     'betas',
+    'can_pack',
     'check_fit',
     'find_state_dict',
     'fixed_noise',
@@ -49,6 +52,7 @@ __all__ = [
     'network_of',
     'network_time',
     'noise_process',
+    'pack_weights',
     'q_sample',
     'read_checkpoint',
     'simple_loss',

@@ -58,16 +58,23 @@ class KeepsResults(nn.Module):
         """
         if self._results is None:
             return function(*inputs)
-        layers = [layers] if isinstance(layers, nn.Module) else layers
-        weights = [p for layer in layers for p in layer.parameters()]
-        tensors = [t for t in inputs if t is not None]
-        ids = tuple(map(id, inputs))
-        key = (ids, state_of(tensors + weights), autocast_dtype(tensors[0].device.type))
+        layers = [layers] if isinstance(layers, nn.Module) else list(layers)
+        key = _key(layers, inputs)
         if key not in self._results:
             if len(self._results) == MOST_RESULTS:
                 self._results.clear()
             with torch.no_grad():
                 result = function(*inputs)
+            # Weights may have been packed meanwhile.
+            key = _key(layers, inputs)
             # With the inputs, as another tensor may get the place of one that is gone.
             self._results[key] = result, inputs
         return self._results[key][0]
+
+
+def _key(layers: Iterable[nn.Module], inputs: tuple[Tensor | None, ...]) -> Hashable:
+    """What a result depends on."""
+    weights = [p for layer in layers for p in layer.parameters()]
+    tensors = [t for t in inputs if t is not None]
+    ids = tuple(map(id, inputs))
+    return ids, state_of(tensors + weights), autocast_dtype(tensors[0].device.type)

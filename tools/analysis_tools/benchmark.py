@@ -20,11 +20,13 @@ import torch
 from benchmark_contenders import (
     COMPILED,
     DTYPES,
+    RUNTIMES,
     Task,
     architecture,
     contenders_of,
     random_weights,
 )
+from benchmark_exported import export_graph
 from benchmark_features import Contender, Roofline, check_difference, difference
 from benchmark_timing import default_turn
 from benchmark_worker import Worker
@@ -101,8 +103,9 @@ def parse_args():
         '--contenders',
         nargs='+',
         metavar='CONTENDER',
-        help=f'of guided-diffusion, diffusers, {COMPILED} and mmdiff; default: all that have the '
-        f'architecture but {COMPILED}',
+        help=f'of guided-diffusion, diffusers, {COMPILED} and mmdiff, and on a CPU '
+        f'{" and ".join(RUNTIMES)}, which run the graph that mmdiff exports; default: '
+        'guided-diffusion, diffusers and mmdiff, where they have the architecture',
     )
     parser.add_argument('--out', type=Path, help='Markdown file to write')
     args = parser.parse_args()
@@ -114,9 +117,11 @@ def parse_args():
     if args.size % arch.total_stride:
         parser.error(f'--size must be a multiple of {arch.total_stride}, got {args.size}')
     tasks = {task.name: task for task in TASKS[type(arch)]}
-    contenders = list(contenders_of(arch))
+    contenders = [*contenders_of(arch), *RUNTIMES]
     args.tasks = args.tasks or [name for name, task in tasks.items() if task.trained is None]
-    args.contenders = args.contenders or [name for name in contenders if name != COMPILED]
+    args.contenders = args.contenders or [
+        name for name in contenders if name not in (COMPILED, *RUNTIMES)
+    ]
     for option, known in (('tasks', tasks), ('contenders', contenders)):
         for name in getattr(args, option):
             if name not in known:
@@ -127,6 +132,13 @@ def parse_args():
             parser.error(f'--tasks {task.name!r}: {args.arch} has {arch.num_blocks} blocks')
         if COMPILED in args.contenders and (task.feedback or task.trained):
             parser.error(f'--tasks {task.name!r}: {COMPILED} is for features without feedback')
+        for name in set(args.contenders) & set(RUNTIMES):
+            if task.trained:
+                parser.error(f'--tasks {task.name!r}: {name} trains nothing')
+            if args.device != 'cpu':
+                parser.error(f'--contenders {name!r} is measured on a CPU')
+            if name == 'onnxruntime' and args.dtype != 'float32':
+                parser.error(f'--contenders {name!r} is measured in float32, not {args.dtype}')
     return args
 
 
@@ -161,6 +173,8 @@ def measure(
     sides = [args.size // given.stride] * 2
     shape = (batch_size, given.channels, *sides)
     measured, features = {}, {}
+    if set(args.contenders) & set(RUNTIMES):
+        export_graph(task, args.arch, weights, shape)
     for name in args.contenders:
         workers[name].ask('build', args.arch, weights, task, shape)
         limit = args.compile_limit if name == COMPILED else None

@@ -22,12 +22,15 @@ HALF = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 DTYPES = ('float32', 'tf32', *HALF)
 
 COMPILED = 'diffusers-compiled'
+# They run mmdiff's graph, exported (benchmark_exported.py), and train nothing.
+RUNTIMES = ('openvino', 'onnxruntime')
 # What contenders need besides mmdiff. diffusers' U-Nets get their weights through the authors'.
 PACKAGES = {
     'guided-diffusion': ('guided_diffusion',),
     'diffusers': ('diffusers', 'guided_diffusion'),
     COMPILED: ('diffusers', 'guided_diffusion'),
     'mmdiff': (),
+    **{runtime: ('onnx', 'onnxscript', runtime) for runtime in RUNTIMES},
 }
 
 # Large packages of one contender are not imported into the process of another: they take memory.
@@ -67,7 +70,7 @@ def architecture(name: str) -> DenoiserArchitecture:
 
 
 def contenders_of(arch: DenoiserArchitecture) -> dict[str, Callable]:
-    """The contenders that an architecture has, by name."""
+    """The contenders that an architecture has, by name, without those of :data:`RUNTIMES`."""
     if type(arch) is Architecture:
         return CONTENDERS
     from benchmark_families import CONTENDERS as OTHERS
@@ -250,11 +253,22 @@ def compiled_diffusers(task: Task, arch: Architecture, weights: Path, device: st
 
 
 def mmdiff(task: Task, arch: DenoiserArchitecture, weights: Path, device: str) -> Callable:
-    from mmdiff.models import DifFeedBackbone, backbone_of
     from mmdiff.utils import keep_freed_memory
 
     # As tools/train.py and tools/test.py do it.
     keep_freed_memory()
+    model, features_of = mmdiff_features(task, arch, weights, device)
+    if task.blocks and task.trained is None and device != 'meta':
+        model.prepare_for_inference()
+    return features_of
+
+
+def mmdiff_features(
+    task: Task, arch: DenoiserArchitecture, weights: Path, device: str
+) -> tuple[nn.Module, Callable]:
+    """The model, and what gives its features."""
+    from mmdiff.models import DifFeedBackbone, backbone_of
+
     if not task.blocks:
         return mmdiff_output(task, arch, weights, device)
     settings = dict(
@@ -284,13 +298,13 @@ def mmdiff(task: Task, arch: DenoiserArchitecture, weights: Path, device: str) -
     model.train(task.trained is not None)
     if task.trained is None:
         model.requires_grad_(False)
-        if device != 'meta':
-            model.prepare_for_inference()
-    return features_of
+    return model, features_of
 
 
-def mmdiff_output(task: Task, arch: DenoiserArchitecture, weights: Path, device: str) -> Callable:
-    """The output of the whole network, which is no backbone's."""
+def mmdiff_output(
+    task: Task, arch: DenoiserArchitecture, weights: Path, device: str
+) -> tuple[nn.Module, Callable]:
+    """The whole network, whose output is no backbone's."""
     from benchmark_families import condition
 
     with torch.device('meta'):
@@ -304,7 +318,7 @@ def mmdiff_output(task: Task, arch: DenoiserArchitecture, weights: Path, device:
         with autocast(task, x):
             return [network(noiseless(x, timestep, arch), t, tokens)]
 
-    return run
+    return network, run
 
 
 CONTENDERS = {

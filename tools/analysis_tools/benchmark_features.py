@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from benchmark_contenders import HALF, Task, architecture, contenders_of
+from benchmark_contenders import HALF, RUNTIMES, Task, architecture, contenders_of
 from benchmark_timing import (
     fastest_flops,
     free_memory,
@@ -42,14 +42,22 @@ class Contender:
         set_precision(task)
         self.task, self.shape = task, shape
         self.arch, self.weights = architecture(arch), weights
-        build = contenders_of(self.arch)[self.name]
-        self.features_of = build(task, self.arch, weights, self.device)
+        self.features_of = self._build(arch)
         # Drawn on the CPU: alike on all devices.
         self.x = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1).to(
             self.device
         )
         free_memory(self.device)
         reset_peak_memory(self.device)
+
+    def _build(self, arch: str) -> Callable:
+        if self.name in RUNTIMES:
+            # Not before: it imports what is measured beside it.
+            from benchmark_exported import runtime_features
+
+            return runtime_features(self.name, self.task, arch, self.weights, self.shape)
+        build = contenders_of(self.arch)[self.name]
+        return build(self.task, self.arch, self.weights, self.device)
 
     def free(self) -> None:
         """Let go of what was built."""
@@ -77,7 +85,9 @@ class Contender:
         """MACs of a step."""
         # Operators count alike in any precision; what is computed again does not count.
         task = replace(self.task, checkpointing=False, dtype='float32')
-        return count_macs(task, self.name, self.arch, self.shape, self.weights)
+        # What runs its graph computes the same.
+        name = 'mmdiff' if self.name in RUNTIMES else self.name
+        return count_macs(task, name, self.arch, self.shape, self.weights)
 
 
 class Roofline:

@@ -55,10 +55,13 @@ class GroupNorm32(nn.GroupNorm):
             # A pass over the map less than to scale and shift it afterwards.
             factor = 1 + scale[0].float()
             weight, bias = weight * factor, bias * factor + shift[0].float()
+        # PyTorch's own sums are float32 there, without a copy of the map.
+        keeps_half = x.dtype == torch.bfloat16 and x.device.type == 'cpu'
+        h = x if keeps_half and not _needs_gradient(x, weight) else x.float()
         if scale is None or same_for_all:
-            h = _group_norm(x.float(), self.num_groups, weight, bias, self.eps, silu)
+            h = _group_norm(h, self.num_groups, weight, bias, self.eps, silu)
         else:
-            h = _group_norm(x.float(), self.num_groups, weight, bias, self.eps)
+            h = _group_norm(h, self.num_groups, weight, bias, self.eps)
             h = torch.addcmul(shift.float()[shape], h, 1 + scale.float()[shape])
             h = _silu(h) if silu else h
         return h.type(x.dtype)
@@ -79,6 +82,10 @@ class GroupNorm32(nn.GroupNorm):
         return pooled_group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
+def _needs_gradient(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
 def _silu(h: Tensor) -> Tensor:
     """SiLU of what nothing else refers to: in its memory, unless autograd keeps it."""
     return F.silu(h, inplace=not h.requires_grad)
@@ -87,10 +94,7 @@ def _silu(h: Tensor) -> Tensor:
 def _group_norm(
     x: Tensor, groups: int, weight: Tensor, bias: Tensor, eps: float, silu: bool = False
 ) -> Tensor:
-    needs_gradient = torch.is_grad_enabled() and any(
-        tensor.requires_grad for tensor in (x, weight, bias)
-    )
-    if needs_gradient and x.device.type == 'cpu' and x.dim() == 4:
+    if _needs_gradient(x, weight, bias) and x.device.type == 'cpu' and x.dim() == 4:
         x = x.contiguous(memory_format=torch.channels_last)
         return _ChannelsLastGroupNorm.apply(x, groups, weight, bias, eps, silu)
     h = F.group_norm(x, groups, weight, bias, eps)

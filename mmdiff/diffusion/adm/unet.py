@@ -135,7 +135,7 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        qkv = self.qkv(self.norm(x.flatten(2)))
+        qkv = self.qkv(self.norm(x).flatten(2))
         if self.use_new_attention_order:
             qkv = qkv.reshape(n, 3, self.num_heads, -1, h * w).transpose(1, 2)
         else:

@@ -19,9 +19,11 @@ from mmdiff.diffusion import (
     DenoiserArchitecture,
     UNetDenoiser,
     add_lora,
+    can_pack,
     fixed_noise,
     load_weights,
     merge_lora,
+    pack_weights,
     read_checkpoint,
     time_vectors,
 )
@@ -442,6 +444,8 @@ class DiffusionBackbone(BaseModule):
         merge_lora(self.network)
         if self.amp_dtype is not None:
             self._hold_weights_in_amp_dtype()
+        if can_pack(next(self.network.parameters()).device):
+            pack_weights(self)
         self.network.keep_embeddings()
         self._graphed = GraphedFunction(self._maps, self)
 

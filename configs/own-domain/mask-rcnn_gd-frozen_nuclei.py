@@ -1,0 +1,15 @@
+# Mask R-CNN on the frozen features of a small diffusion model of the same images without labels:
+# python tools/pretrain.py configs/pretrain_adm-64-small_nuclei.py
+_base_ = '../mask-rcnn_gd-small_nuclei.py'
+model = dict(
+    backbone=dict(
+        timestep=50,
+        noise='fixed',
+        frozen='all',
+        init_cfg=dict(
+            _delete_=True,
+            type='Pretrained',
+            checkpoint='work_dirs/pretrain_adm-64-small_nuclei/unet.pt',
+        ),
+    )
+)
