@@ -53,6 +53,31 @@ def test_gradients_go_through(frozen):
         torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
 
 
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('channels', [48, 320])
+def test_a_frozen_one_keeps_no_map(channels, dtype):
+    ours, theirs = pair(channels=channels)
+    ours.requires_grad_(False)
+    x = torch.randn(2, 48, 16, 16, requires_grad=True)
+    gradients, kept = [], []
+    for module in (ours, theirs):
+        with (
+            torch.autograd.graph.saved_tensors_hooks(
+                lambda t: kept.append(t.shape) or t, lambda t: t
+            ),
+            torch.autocast('cpu', dtype, enabled=dtype != torch.float32),
+        ):
+            h = module(x)
+        h.float().square().mean().backward()
+        gradients.append(x.grad.clone())
+        x.grad = None
+        if module is ours:
+            assert kept == [ours.weight.shape]
+    tolerance = 1e-5 if dtype == torch.float32 else 0.02
+    difference = (gradients[0] - gradients[1]).norm() / gradients[1].norm()
+    assert difference < tolerance
+
+
 def test_mixed_precision_is_left_to_autocast():
     ours, _ = pair()
     with torch.no_grad(), torch.autocast('cpu', torch.bfloat16), count_changes() as changes:

@@ -3,8 +3,9 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from ...torch_compat import autocast_dtype, is_exporting
+from ...torch_compat import autocast_dtype, is_compiling
 
 
 class Conv2d(nn.Conv2d):
@@ -35,18 +36,22 @@ class Conv2d(nn.Conv2d):
         Returns:
             Tensor: Shape (N, channels, H, W).
         """
-        if not add_bias:
-            return self._conv_forward(x, self.weight, None)
-        if is_exporting():
-            return super().forward(x)
-        if x.device.type != 'cpu' or x.dtype != torch.float32 or autocast_dtype('cpu'):
-            return super().forward(x)
-        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
-            return super().forward(x)
+        bias = self.bias if add_bias else None
+        if is_compiling():
+            return self._conv_forward(x, self.weight, bias)
+        trained = self.weight.requires_grad or self.bias.requires_grad
+        if torch.is_grad_enabled() and (trained or x.requires_grad):
+            if trained:
+                return self._conv_forward(x, self.weight, bias)
+            return _FrozenConvolution.apply(x, self.weight, bias, self.padding)
         n, _, height, width = x.shape
-        if 8 * n * height * width > self.out_channels:
-            return super().forward(x)
-        return self._with_roles_changed(x)
+        if add_bias and self._is_plain(x) and 8 * n * height * width <= self.out_channels:
+            return self._with_roles_changed(x)
+        return self._conv_forward(x, self.weight, bias)
+
+    @staticmethod
+    def _is_plain(x: Tensor) -> bool:
+        return x.device.type == 'cpu' and x.dtype == torch.float32 and not autocast_dtype('cpu')
 
     def _with_roles_changed(self, x: Tensor) -> Tensor:
         n, channels, height, width = x.shape
@@ -59,3 +64,30 @@ class Conv2d(nn.Conv2d):
         products = F.conv2d(weight.permute(0, 3, 1, 2), patches)[0, :, :, 0]
         h = products.reshape(n, height, width, self.out_channels) + self.bias
         return h.contiguous().permute(0, 3, 1, 2)
+
+
+class _FrozenConvolution(torch.autograd.Function):
+    """A convolution that passes gradients on and has none of its own: it keeps no map.
+
+    PyTorch's keeps its input, whether or not its weights are trained. In a
+    residual block, that is the output of a norm, of which nothing else is kept.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, padding):
+        ctx.save_for_backward(weight)
+        ctx.shape, ctx.dtype, ctx.padding = x.shape, x.dtype, padding
+        return F.conv2d(x, weight, bias, padding=padding)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        (weight,) = ctx.saved_tensors
+        weight = weight.to(gradient.dtype)
+        # Of the input, its shape is all that counts.
+        x = gradient if gradient.shape == ctx.shape else gradient.new_empty(1).expand(ctx.shape)
+        of_x, _, _ = torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, (1, 1), ctx.padding, (1, 1), False, (0, 0), 1,
+            (True, False, False),
+        )  # fmt: skip
+        return of_x.to(ctx.dtype), None, None, None

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
+from ...torch_compat import is_compiling
 from ..embedding import time_vectors
 from ..kept import KeepsResults
 from ..unet import Activation, UNetDenoiser
@@ -57,7 +59,7 @@ class ResBlock(KeepsResults):
     ):
         super().__init__()
         self.use_scale_shift_norm = arch.use_scale_shift_norm
-        self.resample = {None: nn.Identity(), 'down': nn.AvgPool2d(2), 'up': _Double()}[resample]
+        self.resample = {None: nn.Identity(), 'down': _Halve(), 'up': _Double()}[resample]
         self.in_layers = nn.Sequential(
             GroupNorm32(in_channels), nn.SiLU(), Conv2d(in_channels, channels)
         )
@@ -97,7 +99,7 @@ class ResBlock(KeepsResults):
 
         norm, _, conv = self.in_layers
         needs_gradient = torch.is_grad_enabled() and (x.requires_grad or norm.weight.requires_grad)
-        if isinstance(self.resample, nn.AvgPool2d) and not needs_gradient:
+        if isinstance(self.resample, _Halve) and not needs_gradient:
             h, skip = norm.pooled(x)
         else:
             h, skip = self.resample(norm(x, silu=True)), self.resample(x)
@@ -309,6 +311,26 @@ class UNet(UNetDenoiser):
         if self.arch.num_classes is None:
             raise ValueError(f'labels={labels} given, but the model is not class-conditional')
         return emb + self.label_emb(labels)
+
+
+class _Halve(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and x.requires_grad and not is_compiling():
+            return _AveragePool.apply(x)
+        return F.avg_pool2d(x, 2)
+
+
+class _AveragePool(torch.autograd.Function):
+    """The mean of 2x2 pixels. PyTorch's keeps its input, of which only the shape counts."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return F.avg_pool2d(x, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        return _double(gradient / 4)
 
 
 class _Double(nn.Module):
