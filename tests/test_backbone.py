@@ -8,7 +8,7 @@ from mmengine.registry import DefaultScope
 
 from mmdiff.diffusion import CheckpointError, UNet, fixed_noise, get_architecture, q_sample
 from mmdiff.models import GuidedDiffusionBackbone
-from mmdiff.models.backbones import base, image_range
+from mmdiff.models.backbones import base, image_range, precision
 
 BLOCKS = (14, 12, 10)
 
@@ -220,6 +220,33 @@ def test_amp_dtype():
         assert (feature - reference).abs().mean() < 0.05 * reference.abs().mean()
 
 
+@pytest.mark.parametrize(
+    ('flags', 'dtype'),
+    [
+        ({'avx512f'}, None),
+        ({'avx512f', 'avx512_bf16'}, torch.bfloat16),
+        ({'amx_bf16', 'amx_tile'}, torch.bfloat16),
+    ],
+)
+@pytest.mark.parametrize('prepare', [False, True])
+def test_amp_dtype_by_the_instructions_of_the_processor(flags, dtype, prepare, monkeypatch):
+    messages = []
+    monkeypatch.setattr(precision, 'cpu_flags', lambda: frozenset(flags))
+    monkeypatch.setattr(precision, 'print_log', lambda message, **_: messages.append(message))
+    model, same = (
+        backbone(amp_dtype=d, frozen='all').eval() for d in ('auto', dtype and 'bfloat16')
+    )
+    if prepare:
+        model.prepare_for_inference()
+        same.prepare_for_inference()
+    with torch.no_grad():
+        for _ in range(2):
+            assert torch.equal(model(images())[0], same(images())[0])
+    (message,) = messages
+    assert (dtype is None) == ("'auto' is float32" in message)
+    assert all(flag in message for flag in flags if 'bf16' in flag)
+
+
 def test_surrounding_autocast_is_followed():
     model = backbone().eval()
     with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
@@ -304,7 +331,7 @@ def test_bad_checkpoint_is_an_error(tmp_path):
         (dict(frozen=True), ValueError, 'a block number from 1 to 14'),
         (dict(label=3), ValueError, 'is not class-conditional'),
         (dict(arch='adm-256', label=1000), ValueError, 'label must be an int from 0 to 999'),
-        (dict(amp_dtype='int8'), ValueError, 'amp_dtype must be one of float16, bfloat16'),
+        (dict(amp_dtype='int8'), ValueError, 'amp_dtype must be one of float16, bfloat16, auto'),
         (dict(arch='resnet'), ValueError, "arch='resnet' is unknown"),
         (dict(init_cfg=dict(type='Normal')), ValueError, 'init_cfg must be dict'),
         (dict(init_cfg=[]), ValueError, 'init_cfg must be dict'),

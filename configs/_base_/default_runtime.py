@@ -28,5 +28,6 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # So that a resumed run goes on with the noise and the dropout that it would have had.
     iteration_seed=dict(type='mmdiff.IterationSeedHook'),
+    free_cores=dict(type='mmdiff.FreeCoresHook'),
 )
 custom_hooks = [dict(type='mmdiff.ProgressBarHook')]

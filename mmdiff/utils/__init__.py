@@ -2,6 +2,7 @@ from mmdiff.diffusion.integers import is_int
 
 from .checks import as_ints, check_bool, check_choice, check_int, check_ints, check_norm_cfg
 from .download import local_file, local_folder
+from .free_cores import FreeCores
 from .memory import keep_freed_memory
 from .run_logs import LOGS
 from .scalars import read_scalars
@@ -10,6 +11,7 @@ from .weights import weights_digest
 
 __all__ = [
     'LOGS',
+    'FreeCores',
     'as_ints',
     'check_bool',
     'check_choice',

@@ -1,5 +1,6 @@
 from .divergence import DivergedError, DivergenceHook
 from .feature_picture import FeaturePictureHook
+from .free_cores import FreeCoresHook
 from .input_check import InputCheckHook
 from .iteration_seed import IterationSeedHook
 from .label_check import LabelCheckHook
@@ -14,6 +15,7 @@ __all__ = [
     'DivergedError',
     'DivergenceHook',
     'FeaturePictureHook',
+    'FreeCoresHook',
     'InputCheckHook',
     'IterationSeedHook',
     'LabelCheckHook',

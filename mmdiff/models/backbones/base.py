@@ -27,15 +27,23 @@ from mmdiff.diffusion import (
     read_checkpoint,
     time_vectors,
 )
-from mmdiff.utils import LOGS, as_ints, check_bool, check_choice, check_int, is_int, local_file
+from mmdiff.utils import (
+    LOGS,
+    FreeCores,
+    as_ints,
+    check_bool,
+    check_choice,
+    check_int,
+    is_int,
+    local_file,
+)
 
 from .cuda_graph import GraphedFunction
 from .image_range import ImageCheck
 from .input_noise import NOISELESS, NOISES, noise_images
 from .lora import find_lora
+from .precision import AMP_DTYPES, AUTO, fastest_dtype
 from .walks import LEARNED, AnyTimestep, find_taps, find_walks
-
-AMP_DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 
 class DiffusionBackbone(BaseModule):
@@ -101,7 +109,9 @@ class DiffusionBackbone(BaseModule):
         amp_dtype (str, optional): ``'float16'`` or ``'bfloat16'`` runs the
             network (and an autoencoder before it) in mixed precision, whatever
             the rest of the model does, and returns float32. None follows the
-            surrounding autocast, such as ``--amp`` sets. Defaults to None.
+            surrounding autocast, such as ``--amp`` sets; ``'auto'`` is the
+            fastest where it runs, see :func:`.precision.fastest_dtype`.
+            Defaults to None.
         initial_timestep (int, optional): For ``timestep='learned'``: the
             timestep from whose embedding it starts, also where ``init_cfg``
             takes the network from a run's checkpoint, and to which images are
@@ -168,7 +178,7 @@ class DiffusionBackbone(BaseModule):
                 f'eval_noise={eval_noise!r}; neither may be {" or ".join(map(repr, NOISELESS))}'
             )
         if amp_dtype is not None:
-            check_choice('amp_dtype', amp_dtype, AMP_DTYPES)
+            check_choice('amp_dtype', amp_dtype, (*AMP_DTYPES, AUTO))
         check_int('seed', seed, 0)
         check_bool('batch_timesteps', batch_timesteps)
         check_bool('with_cp', with_cp)
@@ -180,8 +190,10 @@ class DiffusionBackbone(BaseModule):
         self.seed = int(seed)
         self.fixed_noise = partial(fixed_noise, self.seed)
         self.ensemble_size = int(ensemble_size)
-        self.amp_dtype = AMP_DTYPES.get(amp_dtype)
+        # The device decides which, when it is known.
+        self.amp_dtype = AUTO if amp_dtype == AUTO else AMP_DTYPES.get(amp_dtype)
         self._graphed = None
+        self._free_cores = None
 
         taps = [self.arch.blocks[number - 1] for number in self.blocks]
         self.out_channels = tuple(tap.channels for tap in taps)
@@ -375,6 +387,8 @@ class DiffusionBackbone(BaseModule):
                 waited for, in the first forward only).
         """
         self._check_images(x_0)
+        if self._free_cores is not None and x_0.device.type == 'cpu':
+            self._free_cores.adapt()
         maps = iter(self._graphed(x_0) if self._runs_as_graph(x_0) else self._maps(x_0))
         features = tuple(tuple(islice(maps, len(self.blocks))) for _ in self.taps)
         return features[0] if self.single_timestep else features
@@ -417,17 +431,25 @@ class DiffusionBackbone(BaseModule):
         Returns:
             AbstractContextManager: To run it in.
         """
+        self._choose_amp_dtype(device)
         if self.amp_dtype is None:
             return nullcontext()
         return torch.autocast(device.type, self.amp_dtype)
+
+    def _choose_amp_dtype(self, device: torch.device) -> None:
+        if self.amp_dtype == AUTO:
+            trained = any(p.requires_grad for p in self.network.parameters())
+            self.amp_dtype = fastest_dtype(device, trained)
 
     def prepare_for_inference(self) -> None:
         """Do once what a frozen backbone would do at every forward.
 
         Features stay the same. Adapters are merged into the weights. Those of
         convolutions and linear layers are held in ``amp_dtype``, where there
-        is one: a checkpoint would have rounded ones from then on. Embeddings
-        of the timesteps are kept. On a GPU, images of a size that comes again
+        is one: a checkpoint would have rounded ones from then on. On an x86
+        CPU, they are :class:`mmdiff.diffusion.PackedLayer` then, and a forward
+        takes as many threads as :class:`mmdiff.utils.FreeCores` finds.
+        Embeddings of the timesteps are kept. On a GPU, images of a size that comes again
         run as a CUDA graph, which sees changes of weights, but not forward
         hooks, modules that are replaced by others, or changed attributes: call
         this after these.
@@ -442,12 +464,15 @@ class DiffusionBackbone(BaseModule):
                 f'requires_grad_(False)), but {len(trained)} weights are, such as {trained[0]}'
             )
         merge_lora(self.network)
+        device = next(self.network.parameters()).device
+        self._choose_amp_dtype(device)
         if self.amp_dtype is not None:
             self._hold_weights_in_amp_dtype()
-        if can_pack(next(self.network.parameters()).device):
+        if can_pack(device):
             pack_weights(self)
         self.network.keep_embeddings()
         self._graphed = GraphedFunction(self._maps, self)
+        self._free_cores = FreeCores()
 
     def _hold_weights_in_amp_dtype(self) -> None:
         """Autocast would cast them at every forward. Norms stay in float32."""

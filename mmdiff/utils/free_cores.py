@@ -1,0 +1,54 @@
+"""How many threads to compute with, by what other processes leave of the machine."""
+
+import os
+from pathlib import Path
+from time import monotonic, process_time
+
+import torch
+
+# Seconds between two looks, over which the load is averaged.
+INTERVAL = 1.0
+
+
+class FreeCores:
+    """Lets PyTorch compute with as many threads as cores are free.
+
+    OpenMP gives each thread an equal part, and waits for the last: a thread
+    that has lost its core to another process holds up all others at each step
+    (docs/performance.md). What other processes use is read from ``/proc/stat``;
+    where there is none, the number of threads stays. It does, too, where the
+    user has set ``OMP_NUM_THREADS``.
+    """
+
+    def __init__(self):
+        self.most = torch.get_num_threads()
+        self.adapts = (
+            self.most > 1 and 'OMP_NUM_THREADS' not in os.environ and Path('/proc/stat').exists()
+        )
+        self.last = self._usage() if self.adapts else None
+
+    def adapt(self) -> None:
+        """Set the number of threads, at most once in :data:`INTERVAL` seconds."""
+        if not self.adapts or monotonic() - self.last[0] < INTERVAL:
+            return
+        now = self._usage()
+        seconds, busy, own = (b - a for a, b in zip(self.last, now, strict=True))
+        self.last = now
+        cores = len(os.sched_getaffinity(0))
+        # Rounded: half a core's worth of small processes is worth no thread.
+        free = cores - round(max(0.0, busy - own) / seconds)
+        threads = max(1, min(self.most, free))
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
+
+    @staticmethod
+    def _usage() -> tuple[float, float, float]:
+        """The time, and the seconds of all processes and of this one on the cores it may use."""
+        cores = os.sched_getaffinity(0)
+        ticks = 0
+        for line in Path('/proc/stat').read_text().splitlines():
+            name, *numbers = line.split()
+            if name.startswith('cpu') and name[3:].isdigit() and int(name[3:]) in cores:
+                user, nice, system, _, _, interrupts, soft, *_ = map(int, numbers)
+                ticks += user + nice + system + interrupts + soft
+        return monotonic(), ticks / os.sysconf('SC_CLK_TCK'), process_time()

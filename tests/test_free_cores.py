@@ -1,0 +1,69 @@
+"""How many threads compute beside other processes."""
+
+import pytest
+import torch
+
+from mmdiff.utils import FreeCores, free_cores
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Four cores, of which others use some, and the threads that are set."""
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    state = dict(now=0.0, busy=0.0, own=0.0, threads=4)
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: state['threads'])
+    monkeypatch.setattr(torch, 'set_num_threads', lambda n: state.update(threads=n))
+    monkeypatch.setattr(free_cores, 'monotonic', lambda: state['now'])
+    monkeypatch.setattr(free_cores.os, 'sched_getaffinity', lambda pid: {0, 1, 2, 3})
+    usage = staticmethod(lambda: (state['now'], state['busy'], state['own']))
+    monkeypatch.setattr(FreeCores, '_usage', usage)
+    return state
+
+
+def after(state, seconds, others, own=1.0):
+    state['now'] += seconds
+    state['own'] += own * seconds
+    state['busy'] += (own + others) * seconds
+
+
+@pytest.mark.parametrize(
+    ('others', 'threads'), [(0.0, 4), (0.4, 4), (1.0, 3), (2.6, 1), (3.2, 1), (4.0, 1), (-0.5, 4)]
+)
+def test_as_many_as_others_leave(others, threads, machine):
+    cores = FreeCores()
+    after(machine, 2, others)
+    cores.adapt()
+    assert machine['threads'] == threads
+
+
+def test_comes_back_when_the_others_are_gone(machine):
+    cores = FreeCores()
+    after(machine, 2, others=3)
+    cores.adapt()
+    assert machine['threads'] == 1
+    after(machine, 0.5, others=0)
+    cores.adapt()
+    assert machine['threads'] == 1
+    after(machine, 3, others=0)
+    cores.adapt()
+    assert machine['threads'] == 4
+
+
+def test_what_the_user_has_set_stays(machine, monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', '4')
+    cores = FreeCores()
+    after(machine, 2, others=3)
+    cores.adapt()
+    assert machine['threads'] == 4
+
+
+@pytest.mark.skipif(not free_cores.Path('/proc/stat').exists(), reason='needs Linux')
+def test_reads_the_machine(monkeypatch):
+    first = FreeCores._usage()
+    while FreeCores._usage()[2] < first[2] + 0.1:
+        pass
+    time, busy, own = (b - a for a, b in zip(first, FreeCores._usage(), strict=True))
+    assert own >= 0.1
+    assert time >= own - 0.05
+    # Counted in hundredths of a second.
+    assert busy >= own - 0.05
