@@ -10,6 +10,7 @@ import benchmark
 import benchmark_contenders
 import benchmark_features
 import benchmark_gpu
+import benchmark_scaling
 import benchmark_session
 import benchmark_training
 import pytest
@@ -17,15 +18,20 @@ import torch
 from benchmark_contenders import (
     COMPILED,
     CONTENDERS,
+    RUNTIMES,
     Task,
     architecture,
     contenders_of,
     random_weights,
 )
+from benchmark_exported import Exporter, graph_file, runtime_features
+from benchmark_features import difference
 from benchmark_report import Features, Goal, Report, describe
 from benchmark_session import Session
 from benchmark_training import Training, TrainingSteps, config_of
 from benchmark_worker import Worker, WorkerError
+
+from mmdiff.torch_compat import can_export
 
 # 17 blocks, of which the ninth is the middle.
 TASKS = [
@@ -91,6 +97,22 @@ def test_compiled_diffusers_computes_the_same(monkeypatch, tmp_path):
         for _ in range(2):
             for a, b in zip(compiled(x), plain(x), strict=True):
                 torch.testing.assert_close(a, b)
+
+
+@pytest.mark.skipif(not can_export(), reason='PyTorch cannot export a graph')
+@torch.no_grad()
+def test_runtimes_compute_the_same(tmp_path):
+    weights = tmp_path / 'unet.pt'
+    torch.save(random_weights('adm-32-small'), weights)
+    task, shape = Task('DifFeed', (9,), 'bottleneck', dtype='bfloat16'), (1, 3, 32, 32)
+    file = graph_file(task, 'adm-32-small', weights, shape)
+    Exporter().export(task, 'adm-32-small', weights, shape, file)
+    task = replace(task, dtype='float32')
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    expected = CONTENDERS['mmdiff'](task, architecture('adm-32-small'), weights, 'cpu')(x)
+    for runtime in RUNTIMES:
+        found = runtime_features(runtime, task, 'adm-32-small', weights, shape)(x)
+        assert difference(found, list(expected)) < 1e-4
 
 
 def test_worker():
@@ -312,6 +334,30 @@ def test_table_of_what_was_not_compiled_in_time(tmp_path, in_this_process, monke
         assert f'| {name} | {COMPILED} | | not compiled within 60 s |' in text
 
 
+def test_beside_busy_processes_and_from_a_cold_start(tmp_path, in_this_process, monkeypatch):
+    out = tmp_path / 'table.md'
+    settings = ('--size=32', '--rounds=1', '--turn=1e-9', f'--out={out}', '--tasks', 'output')
+    settings = (*settings, '--contenders', 'mmdiff', '--neighbours=1', '--cold-start')
+    called(benchmark, monkeypatch, '--arch=adm-32-small', *settings).main()
+    header, _, row = [line for line in out.read_text().splitlines() if line.startswith('|')]
+    assert header.endswith('| seconds beside 1 | slow-down | cold start, s |')
+    seconds, beside, slower, cold = (float(row.split('|')[i].strip(' x')) for i in (4, 9, 10, 11))
+    assert slower == pytest.approx(beside / seconds, rel=0.1, abs=0.02)
+    assert cold > 0
+
+
+@pytest.mark.slow
+def test_scaling(tmp_path, monkeypatch):
+    settings = ('--arch=adm-32-small', '--block=9', '--turn=1e-9', '--vary', 'batch', 'processes')
+    called(benchmark_scaling, monkeypatch, str(tmp_path), *settings, '--most', '2', '2').main()
+    rows = list(csv.DictReader((tmp_path / 'scaling.csv').open()))
+    assert [(row['varied'], row['value']) for row in rows] == [
+        ('batch', '1'), ('batch', '2'), ('processes', '1'), ('processes', '2')
+    ]  # fmt: skip
+    assert all(float(row['seconds_an_image']) > 0 < float(row['peak_gb']) for row in rows)
+    assert {path.name for path in tmp_path.glob('*.png')} == {'batch.png', 'processes.png'}
+
+
 @pytest.mark.slow
 def test_table_by_processes(tmp_path, monkeypatch):
     out = tmp_path / 'table.md'
@@ -348,6 +394,14 @@ def refused(module, monkeypatch, capsys, *args):
         (
             ['--arch=dit-b-2', '--contenders', 'diffusers'],
             "--contenders 'diffusers': dit-b-2 has mmdiff",
+        ),
+        (
+            ['--tasks', 'training, b=24', '--contenders', 'openvino'],
+            "--tasks 'training, b=24': openvino trains nothing",
+        ),
+        (
+            ['--dtype=bfloat16', '--contenders', 'onnxruntime'],
+            "--contenders 'onnxruntime' is measured in float32, not bfloat16",
         ),
         (
             ['--tasks', 'training, b=24', '--contenders', COMPILED],

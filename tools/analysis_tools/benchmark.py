@@ -9,12 +9,16 @@ import argparse
 import platform
 import shlex
 import statistics
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from itertools import product
 from pathlib import Path
+from time import perf_counter
 
 import torch
 from benchmark_contenders import (
@@ -32,6 +36,7 @@ from benchmark_timing import default_turn
 from benchmark_worker import Worker
 
 from mmdiff.diffusion import adm, dit, get_architecture, stable_diffusion
+from mmdiff.models.backbones.precision import BFLOAT16_INSTRUCTIONS, cpu_flags
 
 TASKS = {
     adm.Architecture: (
@@ -107,6 +112,18 @@ def parse_args():
         f'{" and ".join(RUNTIMES)}, which run the graph that mmdiff exports; default: '
         'guided-diffusion, diffusers and mmdiff, where they have the architecture',
     )
+    parser.add_argument(
+        '--neighbours',
+        type=positive,
+        metavar='N',
+        help='on a CPU, also time each beside N processes that are busy all the time',
+    )
+    parser.add_argument(
+        '--cold-start',
+        action='store_true',
+        help='also time a new process up to its first features: import, build, load, run; graphs '
+        'are exported before',
+    )
     parser.add_argument('--out', type=Path, help='Markdown file to write')
     args = parser.parse_args()
     args.device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -130,6 +147,8 @@ def parse_args():
     for task in args.tasks:
         if max(task.blocks, default=0) > arch.num_blocks:
             parser.error(f'--tasks {task.name!r}: {args.arch} has {arch.num_blocks} blocks')
+        if args.neighbours and args.device != 'cpu':
+            parser.error('--neighbours is for a CPU')
         if COMPILED in args.contenders and (task.feedback or task.trained):
             parser.error(f'--tasks {task.name!r}: {COMPILED} is for features without feedback')
         for name in set(args.contenders) & set(RUNTIMES):
@@ -184,10 +203,40 @@ def measure(
             workers[name] = Worker(Contender, name, args.device)
             measured[name] = {}
     check_same(features, task)
-    answers = {name: [] for name in ('roofline', *features)}
+    answers = time_in_turns(task, ('roofline', *features), args, workers)
+    beside = {}
+    if args.neighbours:
+        with busy_processes(args.neighbours):
+            beside = time_in_turns(task, tuple(features), args, workers)
+    for name in features:
+        measured[name] = dict(
+            seconds=answers[name],
+            memory=workers[name].ask('memory'),
+            macs=workers[name].ask('macs'),
+        )
+        if beside:
+            measured[name]['beside'] = beside[name]
+        workers[name].ask('free')
+    if args.cold_start:
+        for name in features:
+            started = perf_counter()
+            worker = Worker(Contender, name, args.device)
+            worker.ask('build', args.arch, weights, task, shape)
+            worker.ask('features')
+            measured[name]['cold'] = perf_counter() - started
+            worker.stop()
+    measured['roofline'] = dict(flops=answers['roofline'])
+    return measured
+
+
+def time_in_turns(
+    task: Task, names: tuple[str, ...], args, workers: dict[str, Worker]
+) -> dict[str, float]:
+    """Median seconds of contenders, and FLOP/s of the roofline, that take turns."""
+    answers = {name: [] for name in names}
     # The first round warms up.
     for number in range(args.rounds + 1):
-        for name in answers:
+        for name in names:
             if name == 'roofline':
                 answer = workers[name].ask('flops', task, args.turn / 5)
             else:
@@ -195,15 +244,21 @@ def measure(
             if number:
                 answers[name].append(answer)
             print(f'{task.name}, round {number}, {name}: {answer:.4g}', file=sys.stderr)
-    for name in features:
-        measured[name] = dict(
-            seconds=statistics.median(answers[name]),
-            memory=workers[name].ask('memory'),
-            macs=workers[name].ask('macs'),
-        )
-        workers[name].ask('free')
-    measured['roofline'] = dict(flops=statistics.median(answers['roofline']))
-    return measured
+    return {name: statistics.median(found) for name, found in answers.items()}
+
+
+@contextmanager
+def busy_processes(number: int) -> Iterator[None]:
+    """Processes that do nothing else than to take time."""
+    processes = [
+        subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(number)
+    ]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def check_same(features: dict[str, list[torch.Tensor]], task: Task) -> None:
@@ -231,6 +286,10 @@ def rows(task: Task, measured: dict[str, dict[str, float]], args) -> list[str]:
             f'{first["seconds"] / m["seconds"]:.2f}x | {m["memory"] / 1e9:.2f} | '
             f'{m["memory"] / first["memory"]:.0%} | {2 * m["macs"] / m["seconds"] / roofline:.0%} |'
         )
+        if 'beside' in m:
+            table[-1] += f' {m["beside"]:.{digits}f} | {m["beside"] / m["seconds"]:.2f}x |'
+        if 'cold' in m:
+            table[-1] += f' {m["cold"]:.1f} |'
     return table
 
 
@@ -243,7 +302,11 @@ def machine(device: str) -> str:
         for line in (cpu.read_text().splitlines() if cpu.exists() else ())
         if line.startswith('model name')
     ]
-    return f'{torch.get_num_threads()} threads of {(names or [platform.processor()])[0]}'
+    instructions = [name for name in ('avx512f', *BFLOAT16_INSTRUCTIONS) if name in cpu_flags()]
+    return (
+        f'{torch.get_num_threads()} threads of {(names or [platform.processor()])[0]} '
+        f'({", ".join(instructions) or "no AVX-512"})'
+    )
 
 
 def main():
@@ -264,6 +327,12 @@ def main():
             if len(args.batch_size) > 1:
                 task = replace(task, name=f'{task.name}, batch {batch_size}')
             table += rows(task, measured, args)
+    columns = ['', '', 'GMAC', 'seconds', 'speed-up', 'peak GB', 'of the first']
+    columns += ['of the roofline']
+    if args.neighbours:
+        columns += [f'seconds beside {args.neighbours}', 'slow-down']
+    if args.cold_start:
+        columns += ['cold start, s']
     text = '\n'.join(
         [
             f'`python {shlex.join(sys.argv)}`, {date.today()}, {machine(args.device)}, PyTorch '
@@ -273,8 +342,8 @@ def main():
             f'some plain convolutions and matrix products): {min(rooflines) / 1e9:.0f} to '
             f'{max(rooflines) / 1e9:.0f} GFLOP/s.',
             '',
-            '| | | GMAC | seconds | speed-up | peak GB | of the first | of the roofline |',
-            '|---|---|---|---|---|---|---|---|',
+            '| ' + ' | '.join(columns) + ' |',
+            '|---' * len(columns) + '|',
             *table,
             '',
         ]
