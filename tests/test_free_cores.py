@@ -20,10 +20,15 @@ def machine(monkeypatch):
     return state
 
 
-def after(state, seconds, others, own=1.0):
-    state['now'] += seconds
-    state['own'] += own * seconds
-    state['busy'] += (own + others) * seconds
+def compute(cores, machine, seconds, others, own=1.0):
+    with cores.adapted():
+        wait(machine, seconds, others, own)
+
+
+def wait(machine, seconds, others, own=0.0):
+    machine['now'] += seconds
+    machine['own'] += own * seconds
+    machine['busy'] += (own + others) * seconds
 
 
 @pytest.mark.parametrize(
@@ -31,29 +36,38 @@ def after(state, seconds, others, own=1.0):
 )
 def test_as_many_as_others_leave(others, threads, machine):
     cores = FreeCores()
-    after(machine, 2, others)
-    cores.adapt()
+    # Several short ones are one look.
+    compute(cores, machine, 0.1, others)
+    assert machine['threads'] == 4
+    compute(cores, machine, 0.2, others)
     assert machine['threads'] == threads
 
 
 def test_comes_back_when_the_others_are_gone(machine):
     cores = FreeCores()
-    after(machine, 2, others=3)
-    cores.adapt()
+    compute(cores, machine, 2, others=3)
     assert machine['threads'] == 1
-    after(machine, 0.5, others=0)
-    cores.adapt()
+    # Too soon for another look.
+    compute(cores, machine, 0.5, others=0)
+    compute(cores, machine, 0.6, others=0)
     assert machine['threads'] == 1
-    after(machine, 3, others=0)
-    cores.adapt()
+    compute(cores, machine, 0.6, others=0)
     assert machine['threads'] == 4
+
+
+def test_what_others_do_meanwhile_does_not_count(machine):
+    """Such as where two programs take turns."""
+    cores = FreeCores()
+    for _ in range(3):
+        wait(machine, 5, others=4)
+        compute(cores, machine, 2, others=0)
+        assert machine['threads'] == 4
 
 
 def test_what_the_user_has_set_stays(machine, monkeypatch):
     monkeypatch.setenv('OMP_NUM_THREADS', '4')
     cores = FreeCores()
-    after(machine, 2, others=3)
-    cores.adapt()
+    compute(cores, machine, 2, others=3)
     assert machine['threads'] == 4
 
 

@@ -1,13 +1,15 @@
 """How many threads to compute with, by what other processes leave of the machine."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, process_time
 
 import torch
 
-# Seconds between two looks, over which the load is averaged.
-INTERVAL = 1.0
+# Seconds from one look at the machine to the next, and of computing that a look takes.
+INTERVAL, LOOK = 1.0, 0.2
 
 
 class FreeCores:
@@ -25,19 +27,28 @@ class FreeCores:
         self.adapts = (
             self.most > 1 and 'OMP_NUM_THREADS' not in os.environ and Path('/proc/stat').exists()
         )
-        self.last = self._usage() if self.adapts else None
+        self.next_look = monotonic()
+        self.seen = (0.0, 0.0, 0.0)
 
-    def adapt(self) -> None:
-        """Set the number of threads, at most once in :data:`INTERVAL` seconds."""
-        if not self.adapts or monotonic() - self.last[0] < INTERVAL:
+    @contextmanager
+    def adapted(self) -> Iterator[None]:
+        """Compute in it: what others use meanwhile decides on the threads of the next time."""
+        if not self.adapts or monotonic() < self.next_look:
+            yield
             return
+        before = self._usage()
+        yield
         now = self._usage()
-        seconds, busy, own = (b - a for a, b in zip(self.last, now, strict=True))
-        self.last = now
-        cores = len(os.sched_getaffinity(0))
+        self.seen = tuple(total + b - a for total, a, b in zip(self.seen, before, now, strict=True))
+        if self.seen[0] >= LOOK:
+            self._adapt(*self.seen)
+            self.seen = (0.0, 0.0, 0.0)
+            self.next_look = monotonic() + INTERVAL
+
+    def _adapt(self, seconds: float, busy: float, own: float) -> None:
         # Rounded: half a core's worth of small processes is worth no thread.
-        free = cores - round(max(0.0, busy - own) / seconds)
-        threads = max(1, min(self.most, free))
+        others = round(max(0.0, busy - own) / seconds)
+        threads = max(1, min(self.most, len(os.sched_getaffinity(0)) - others))
         if threads != torch.get_num_threads():
             torch.set_num_threads(threads)
 

@@ -1,5 +1,7 @@
 """Training beside other processes."""
 
+from contextlib import ExitStack
+
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import cuda
@@ -24,9 +26,10 @@ class FreeCoresHook(Hook):
             runner (Runner): Not used.
         """
         self.free_cores = None if cuda.is_available() else FreeCores()
+        self.iteration = ExitStack()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
-        """Set the number of threads.
+        """An iteration begins.
 
         Args:
             runner (Runner): Not used.
@@ -34,4 +37,17 @@ class FreeCoresHook(Hook):
             data_batch (dict, optional): Not used.
         """
         if self.free_cores is not None:
-            self.free_cores.adapt()
+            self.iteration.enter_context(self.free_cores.adapted())
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """It ends: set the number of threads.
+
+        Args:
+            runner (Runner): Not used.
+            batch_idx (int): Not used.
+            data_batch (dict, optional): Not used.
+            outputs (dict, optional): Not used.
+        """
+        self.iteration.close()

@@ -387,9 +387,10 @@ class DiffusionBackbone(BaseModule):
                 waited for, in the first forward only).
         """
         self._check_images(x_0)
-        if self._free_cores is not None and x_0.device.type == 'cpu':
-            self._free_cores.adapt()
-        maps = iter(self._graphed(x_0) if self._runs_as_graph(x_0) else self._maps(x_0))
+        compute = self._graphed if self._runs_as_graph(x_0) else self._maps
+        adapts = self._free_cores is not None and x_0.device.type == 'cpu'
+        with self._free_cores.adapted() if adapts else nullcontext():
+            maps = iter(compute(x_0))
         features = tuple(tuple(islice(maps, len(self.blocks))) for _ in self.taps)
         return features[0] if self.single_timestep else features
 
