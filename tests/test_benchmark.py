@@ -30,7 +30,10 @@ from benchmark_report import Features, Goal, Report, describe
 from benchmark_session import Session
 from benchmark_training import Training, TrainingSteps, config_of
 from benchmark_worker import Worker, WorkerError
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 
+from mmdiff.export import export_model
 from mmdiff.torch_compat import can_export
 
 # 17 blocks, of which the ninth is the middle.
@@ -344,6 +347,43 @@ def test_beside_busy_processes_and_from_a_cold_start(tmp_path, in_this_process, 
     seconds, beside, slower, cold = (float(row.split('|')[i].strip(' x')) for i in (4, 9, 10, 11))
     assert slower == pytest.approx(beside / seconds, rel=0.1, abs=0.02)
     assert cold > 0
+
+
+def test_configs_side_by_side(call_tool, capsys, root):
+    configs = [f'{folder}{name}_digit-scenes.py' for folder, name in [
+        ('distillation/', 'distill_r18'), ('', 'upernet_gd'), ('', 'linear_gd')
+    ]]  # fmt: skip
+    call_tool(
+        'tools/analysis_tools/benchmark_configs.py', *(root / 'configs' / c for c in configs),
+        '--size=64', '--rounds=1', '--turn=1e-9',
+    )  # fmt: skip
+    rows = [line.split('|')[1:-1] for line in capsys.readouterr().out.splitlines() if '|' in line]
+    names = ['distill_r18_digit-scenes: teacher', 'distill_r18_digit-scenes: student']
+    names += ['upernet_gd_digit-scenes', 'linear_gd_digit-scenes']
+    assert [row[0].strip() for row in rows[2:]] == names
+    # The teacher is at three timesteps.
+    assert rows[2][1].strip() == rows[4][1].strip() == '3.2'
+    assert float(rows[2][2]) == pytest.approx(float(rows[4][2]), rel=0.01)
+    assert rows[2][4].strip() == '1.00x'
+
+
+@pytest.mark.slow
+def test_int8(root, tmp_path, digit_scenes, call_tool, capsys, monkeypatch):
+    pytest.importorskip('nncf')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/digit_scenes').symlink_to(digit_scenes)
+    cfg = Config.fromfile(root / 'configs/upernet_gd-random_digit-scenes.py')
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model)
+    export_model(model, cfg, tmp_path / 'a.onnx', size=(64, 64))
+    call_tool(
+        root / 'tools/analysis_tools/int8_cost.py', cfg.filename, tmp_path / 'a.onnx',
+        '--images=4', '--rounds=1', f'--out={tmp_path}/int8.xml',
+    )  # fmt: skip
+    rows = [line.split('|')[1:-1] for line in capsys.readouterr().out.splitlines() if '|' in line]
+    assert [row[0].strip() for row in rows[-3:]] == ['float32', 'bfloat16', 'int8']
+    assert 'i8' in (tmp_path / 'int8.xml').read_text()
 
 
 @pytest.mark.slow
