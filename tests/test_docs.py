@@ -17,6 +17,18 @@ def test_links_lead_somewhere(root):
     assert [(page.name, to) for page, to in links if not (page.parent / to).exists()] == []
 
 
+def test_lines_are_narrow(root):
+    """But for tables, and links and pictures, which have no place to break."""
+    pages = [root / name for name in ('README.md', 'CHANGELOG.md', 'CONTRIBUTING.md')]
+    wide = [
+        f'{page.name}:{number}'
+        for page in [*pages, *sorted((root / 'docs').glob('*.md'))]
+        for number, line in enumerate(page.read_text().splitlines(), 1)
+        if len(line) > 100 and not line.startswith('|') and not re.fullmatch(r'!?\[.*\]\(.*', line)
+    ]
+    assert wide == []
+
+
 def test_pages_that_code_names_exist(root):
     files = [
         path for folder in ('configs', 'mmdiff', 'tools') for path in (root / folder).rglob('*')
