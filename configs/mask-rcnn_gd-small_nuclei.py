@@ -1,4 +1,5 @@
-# A small U-Net, from random weights, on microscope images: minutes on two CPU cores.
+# A small U-Net, from random weights, on microscope images. 42.8 mask AP on the 60 val images, in 6
+# minutes on two cores of an AMD EPYC (docs/results.md).
 _base_ = [
     './_base_/models/mask-rcnn_gd-small.py',
     './_base_/datasets/nuclei.py',

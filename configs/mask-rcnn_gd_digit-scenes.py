@@ -1,4 +1,5 @@
-# A small U-Net, from random weights, on digit scenes: minutes on two CPU cores.
+# A small U-Net, from random weights, on digit scenes. 55.5 mask AP on the 500 test scenes, in 5
+# minutes on two cores of an AMD EPYC (docs/results.md).
 _base_ = [
     './_base_/models/mask-rcnn_gd-small.py',
     './_base_/datasets/digit_scenes_det.py',

@@ -1,4 +1,5 @@
-# A small U-Net, from random weights, on CamVid at half size: minutes on two CPU cores.
+# A small U-Net, from random weights, on CamVid at half size. 32.2 mIoU on the 101 val images, in 4
+# minutes on two cores of an AMD EPYC (docs/results.md).
 _base_ = [
     './_base_/models/upernet_gd-small.py',
     './_base_/datasets/camvid.py',

@@ -1,5 +1,5 @@
 # UperNet on the frozen features of a small U-Net that was trained to denoise digit scenes.
-# Minutes on two CPU cores.
+# 43.6 mIoU on the 500 test scenes, in 4 minutes on two cores of an AMD EPYC (docs/results.md).
 _base_ = [
     './_base_/models/upernet_gd-small.py',
     './_base_/datasets/digit_scenes_seg.py',
