@@ -76,6 +76,13 @@ def same(a, b, tolerance=1e-4):
         torch.testing.assert_close(x, y, rtol=tolerance, atol=tolerance)
 
 
+def near(found, expected, tolerance=2e-5):
+    """As of other kernels, relative to the norm of each map."""
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == b.shape
+        assert (a - b).norm() <= tolerance * b.norm()
+
+
 @every_family
 def test_is_built_from_another_scope(family):
     settings = FAMILIES[family]
@@ -346,7 +353,7 @@ def test_weights_in_half_precision_give_the_same_features(family):
     assert sizes[1] < 0.7 * sizes[0]
     with torch.no_grad():
         for maps, others in zip(model(images()), held(images()), strict=True):
-            same(maps, others, tolerance=0)
+            near(maps, others, tolerance=0.02)
 
 
 @every_family
