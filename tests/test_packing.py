@@ -94,6 +94,19 @@ def test_an_input_gets_its_gradient(name):
 
 
 @torch.no_grad()
+def test_packed_anew_for_another_number_of_threads(monkeypatch):
+    layer, parent, x = packed('convolution')
+    parent(x)
+    first = parent[0].packed
+    parent(x)
+    assert parent[0].packed is first
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 7)
+    close(parent(x), layer(x))
+    assert parent[0].packed is not first
+    assert parent[0].weight is None
+
+
+@torch.no_grad()
 def test_autocast_to_another_type():
     layer, parent, x = packed('linear')
     parent(x)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..torch_compat import autocast_dtype, is_compiling
 
 PACKED_DTYPES = (torch.float32, torch.bfloat16)
+LARGE = 2**22
 
 
 def can_pack(device: torch.device) -> bool:
@@ -33,17 +34,20 @@ def can_pack(device: torch.device) -> bool:
     )
 
 
-def pack_weights(module: nn.Module) -> None:
+def pack_weights(module: nn.Module, after_large: Callable | None = None) -> None:
     """Replace the frozen convolutions and linear layers below a module by :class:`PackedLayer`.
 
     Args:
         module (nn.Module): The module, none of whose weights is trained.
+        after_large (Callable, optional): Called each time that weights of
+            :data:`LARGE` bytes were packed: their place fits no packed ones,
+            and is lost unless it is given back. Defaults to None.
     """
     for name, child in list(module.named_children()):
         if _has_packed(child):
-            setattr(module, name, PackedLayer(child))
+            setattr(module, name, PackedLayer(child, after_large))
         else:
-            pack_weights(child)
+            pack_weights(child, after_large)
 
 
 def _has_packed(module: nn.Module) -> bool:
@@ -69,16 +73,19 @@ class PackedLayer(nn.Module):
     Args:
         layer (nn.Module): A ``Conv2d``, ``Linear``, or ``Conv1d`` of one
             position.
+        after_large (Callable, optional): As of :func:`pack_weights`. Defaults
+            to None.
 
     Attributes:
         weight (Parameter | None): The layer's, None once it is packed.
         packed (Tensor | None): The same in oneDNN's layout, opaque.
     """
 
-    def __init__(self, layer: nn.Module):
+    def __init__(self, layer: nn.Module, after_large: Callable | None = None):
         super().__init__()
+        self.after_large = after_large
         self.weight, self.bias = layer.weight, layer.bias
-        self.packed = None
+        self.packed, self.threads = None, 0
         self.shape = tuple(layer.weight.shape)
         self.conv = {}
         if isinstance(layer, nn.Conv1d | nn.Conv2d):
@@ -148,6 +155,9 @@ class PackedLayer(nn.Module):
         if len(self.shape) == 4:
             settings = [list(self.conv[key]) for key in ('padding', 'stride', 'dilation')]
             settings.append(self.conv['groups'])
+        if self.threads != torch.get_num_threads():
+            # oneDNN wants another layout for another number, and would copy at each call.
+            self._unpack()
         if self.packed is None:
             self._pack(maps, settings)
         return torch.ops.mkldnn._convolution_pointwise(
@@ -160,12 +170,16 @@ class PackedLayer(nn.Module):
         For other sizes it may want another one, and copies them then, as it would ordinary ones.
         """
         weight = self.weight.detach()
-        kernel = self.shape[2:] if len(self.shape) == 4 else (1, 1)
-        weight = weight.reshape(*self.shape[:2], *kernel)
-        self.packed = torch._C._nn.mkldnn_reorder_conv2d_weight(
-            weight.contiguous().to_mkldnn(), *settings, list(maps.shape)
-        )
+        # Each step lets go of the copy before it.
         self.weight = None
+        kernel = self.shape[2:] if len(self.shape) == 4 else (1, 1)
+        weight = weight.reshape(*self.shape[:2], *kernel).contiguous()
+        weight = weight.to_mkldnn()
+        self.packed = torch._C._nn.mkldnn_reorder_conv2d_weight(weight, *settings, list(maps.shape))
+        self.threads = torch.get_num_threads()
+        del weight
+        if self.after_large and self.packed.numel() * self.dtype.itemsize >= LARGE:
+            self.after_large()
 
     def _unpack(self) -> None:
         if self.weight is None:

@@ -3,7 +3,7 @@ from mmdiff.diffusion.integers import is_int
 from .checks import as_ints, check_bool, check_choice, check_int, check_ints, check_norm_cfg
 from .download import local_file, local_folder
 from .free_cores import FreeCores
-from .memory import keep_freed_memory
+from .memory import give_back_freed_memory, keep_freed_memory
 from .run_logs import LOGS
 from .scalars import read_scalars
 from .slices import row_slices
@@ -18,6 +18,7 @@ __all__ = [
     'check_int',
     'check_ints',
     'check_norm_cfg',
+    'give_back_freed_memory',
     'is_int',
     'keep_freed_memory',
     'local_file',

@@ -29,6 +29,7 @@ class FreeCores:
         )
         self.next_look = monotonic()
         self.seen = (0.0, 0.0, 0.0)
+        self.wanted = self.most
 
     @contextmanager
     def adapted(self) -> Iterator[None]:
@@ -43,14 +44,17 @@ class FreeCores:
         if self.seen[0] >= LOOK:
             self._adapt(*self.seen)
             self.seen = (0.0, 0.0, 0.0)
-            self.next_look = monotonic() + INTERVAL
 
     def _adapt(self, seconds: float, busy: float, own: float) -> None:
         # Rounded: half a core's worth of small processes is worth no thread.
         others = round(max(0.0, busy - own) / seconds)
         threads = max(1, min(self.most, len(os.sched_getaffinity(0)) - others))
-        if threads != torch.get_num_threads():
+        # At the second time only: packed weights are packed anew for another number.
+        if threads == self.wanted and threads != torch.get_num_threads():
             torch.set_num_threads(threads)
+        if threads == torch.get_num_threads():
+            self.next_look = monotonic() + INTERVAL
+        self.wanted = threads
 
     @staticmethod
     def _usage() -> tuple[float, float, float]:

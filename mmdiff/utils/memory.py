@@ -1,6 +1,7 @@
 """How the process gets its memory."""
 
 import ctypes
+from collections.abc import Callable
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 
@@ -17,8 +18,22 @@ def keep_freed_memory() -> bool:
     Returns:
         bool: Whether it was done: False where the C library is another one.
     """
+    mallopt = _of_glibc('mallopt')
+    return bool(mallopt and mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def give_back_freed_memory() -> bool:
+    """Have glibc's malloc give back what is freed and kept, once.
+
+    Returns:
+        bool: Whether some was given back.
+    """
+    malloc_trim = _of_glibc('malloc_trim')
+    return bool(malloc_trim and malloc_trim(0))
+
+
+def _of_glibc(function: str) -> Callable | None:
     try:
-        mallopt = ctypes.CDLL('libc.so.6').mallopt
+        return getattr(ctypes.CDLL('libc.so.6'), function)
     except (OSError, AttributeError):
-        return False
-    return bool(mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+        return None

@@ -34,6 +34,7 @@ from mmdiff.utils import (
     check_bool,
     check_choice,
     check_int,
+    give_back_freed_memory,
     is_int,
     local_file,
 )
@@ -470,7 +471,7 @@ class DiffusionBackbone(BaseModule):
         if self.amp_dtype is not None:
             self._hold_weights_in_amp_dtype()
         if can_pack(device):
-            pack_weights(self)
+            pack_weights(self, after_large=give_back_freed_memory)
         self.network.keep_embeddings()
         self._graphed = GraphedFunction(self._maps, self)
         self._free_cores = FreeCores()
