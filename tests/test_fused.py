@@ -122,7 +122,7 @@ def test_is_prepared_for_a_test(family):
     with torch.no_grad():
         before = model(images())
         PrepareForInferenceHook().before_test(Runner)
-        near(model(images()), before, tolerance=0.02)
+        near(model(images()), before, tolerance=0.05)
     assert model.backbones[0]._graphed is not None
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..torch_compat import autocast_dtype, is_compiling
 
 PACKED_DTYPES = (torch.float32, torch.bfloat16)
+# Bytes of weights whose place is worth giving back.
 LARGE = 2**22
 
 
