@@ -1,9 +1,7 @@
 # A learned timestep on clean images; the rest is as in its base.
 _base_ = './upernet_gd-frozen_camvid.py'
 model = dict(
-    backbone=dict(
-        timestep='learned', initial_timestep=150, noise='clean', eval_noise='clean'
-    )
+    backbone=dict(timestep='learned', initial_timestep=150, noise='clean', eval_noise='clean')
 )
 # A decayed weight would be pulled towards the embedding of no timestep.
 optim_wrapper = dict(
