@@ -17,6 +17,7 @@ from mmdiff.engine.cli import add_run_arguments, add_training_arguments, load_tr
 from mmdiff.engine.resuming import changed_settings
 from mmdiff.engine.weights_only import check_mostly_fits, load_run
 from mmdiff.models import ChannelStandardization, standardization
+from mmdiff.utils import validated_steps
 
 
 @MODELS.register_module()
@@ -206,6 +207,53 @@ def test_a_finished_run_goes_on_with_a_longer_schedule(schedule, train):
     assert len({*rates.values()}) > 2
     # Once more, with the same settings.
     assert train('run', '--resume', *OPTIONS[schedule], more=more) == {}
+
+
+@pytest.mark.parametrize(
+    ('schedule', 'logs_epochs', 'killed'),
+    [
+        ('iterations', False, 4),
+        ('iterations', False, 6),
+        ('epochs', False, 6),
+        ('epochs', True, 4),
+        ('epochs', True, 6),
+    ],
+)
+def test_a_run_that_was_killed_in_its_validation(
+    schedule, logs_epochs, killed, train, tmp_path, monkeypatch
+):
+    more = SCHEDULES[schedule] + (
+        "visualizer['vis_backends'] = [dict(type='LocalVisBackend')]\n"
+        f"default_hooks['logger'].update(log_metric_by_epoch={logs_epochs})\n"
+    )
+    # Epochs are of two iterations, as validations are apart.
+    step = killed // 2 if logs_epochs else killed
+
+    def validated():
+        return sorted(validated_steps(tmp_path / 'run'))
+
+    def stop(metric, results):
+        if load_run(max((tmp_path / 'run').glob('*.pth')))['meta']['iter'] == killed:
+            raise KeyboardInterrupt
+        return dict(score=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rising, 'compute_metrics', stop)
+        with pytest.raises(KeyboardInterrupt):
+            train('run', more=more)
+    before = validated()
+    assert step not in before
+    assert len(before) == killed // 2 - 1
+    train('run', '--resume', more=more)
+    after = validated()
+    assert step in after
+    assert len(after) == 3
+    # And only then. A run that begins in the same second would go on with the file.
+    for log in (tmp_path / 'run').rglob('*.log'):
+        log.unlink()
+    train('run', '--resume', more=more)
+    assert 'have no scores of' not in log_of(tmp_path / 'run')
+    assert len(list((tmp_path / 'run').glob('best_*'))) == 1
 
 
 @pytest.mark.parametrize('measured', [4, 8])

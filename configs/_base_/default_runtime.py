@@ -23,6 +23,8 @@ default_hooks = dict(
     inputs=dict(type='mmdiff.InputCheckHook'),
     # What a run starts from or resumes must fit, and what a resume changes is logged.
     loading=dict(type='mmdiff.LoadingHook'),
+    # A run that was killed while it validated validates when it goes on.
+    missed_validation=dict(type='mmdiff.MissedValidationHook'),
     # Weights that are not finite are never saved.
     divergence=dict(type='mmdiff.DivergenceHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),

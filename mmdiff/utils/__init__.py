@@ -5,7 +5,7 @@ from .download import local_file, local_folder
 from .free_cores import FreeCores
 from .memory import give_back_freed_memory, keep_freed_memory
 from .run_logs import LOGS
-from .scalars import read_scalars
+from .scalars import read_scalars, validated_steps
 from .slices import row_slices
 from .weights import weights_digest
 
@@ -25,5 +25,6 @@ __all__ = [
     'local_folder',
     'read_scalars',
     'row_slices',
+    'validated_steps',
     'weights_digest',
 ]

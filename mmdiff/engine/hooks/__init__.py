@@ -5,6 +5,7 @@ from .input_check import InputCheckHook
 from .iteration_seed import IterationSeedHook
 from .label_check import LabelCheckHook
 from .loading import LoadingHook
+from .missed_validation import MissedValidationHook
 from .prepare_for_inference import PrepareForInferenceHook
 from .progress_bar import ProgressBarHook
 from .safe_checkpoint import SafeCheckpointHook
@@ -20,6 +21,7 @@ __all__ = [
     'IterationSeedHook',
     'LabelCheckHook',
     'LoadingHook',
+    'MissedValidationHook',
     'PrepareForInferenceHook',
     'ProgressBarHook',
     'SafeCheckpointHook',
