@@ -4,7 +4,8 @@ import csv
 
 import pytest
 import yaml
-from compare_runs import Comparison, folder_name
+from compare_runs import Comparison, Run, folder_name, write
+from PIL import Image
 
 COMPARISONS = 'configs/comparisons'
 
@@ -46,15 +47,53 @@ def test_trains_and_tables_and_does_nothing_twice(comparison, tmp_path, call_too
     out = tmp_path / 'out'
     settings = ('tools/analysis_tools/compare_runs.py', comparison(), '--out', out)
     call_tool(*settings)
-    assert '1 of 1: One: t=50!, seed 3' in capsys.readouterr().out
+    assert '1 of 1: One: t=50!, all labels, seed 3' in capsys.readouterr().out
     (row,) = csv.DictReader((out / 'scores.csv').open())
     assert (row['row'], row['seed']) == ('One: t=50!', '3')
-    assert f'| One: t=50! | {float(row["mIoU"]):.1f} |' in (out / 'scores.md').read_text()
+    assert f'| One: t=50! | {float(row["mIoU"]):.1f} (' in (out / 'scores.md').read_text()
     (checkpoint,) = (out / 'one-t-50/seed-3').glob('iter_*.pth')
     written = checkpoint.stat().st_mtime_ns
     call_tool(*settings)
     assert '1 of 1' not in capsys.readouterr().out
     assert checkpoint.stat().st_mtime_ns == written
+
+
+def drawn(run):
+    (indices,) = (o for o in run.command if o.startswith('train_dataloader.dataset.indices='))
+    return eval(indices.split('=')[1])
+
+
+def test_labels_are_drawn_by_the_seed_and_the_more_contain_the_fewer(comparison, tmp_path):
+    config = yaml.safe_load(comparison().read_text())['runs']['One: t=50!']['config']
+    rows = {row: dict(config=config) for row in 'ab'}
+    settings = comparison(labels=[2, 4, 'all'], seeds=[0, 1], runs=rows)
+    runs = {
+        (run.row, run.labels, run.seed): run for run in Comparison.read(settings, tmp_path).runs
+    }
+    assert len(drawn(runs['a', 2, 0])) == 2
+    assert drawn(runs['a', 2, 0]) == drawn(runs['b', 2, 0]) == drawn(runs['a', 4, 0])[:2]
+    assert set(drawn(runs['a', 4, 0])) != set(drawn(runs['a', 4, 1]))
+    assert not any('indices' in option for option in runs['a', 'all', 0].command)
+    with pytest.raises(SystemExit, match='labels: 1000, but .* has 32 images'):
+        drawn(Comparison.read(comparison(labels=[1000], seeds=[0]), tmp_path).runs[0])
+
+
+def test_figure_and_table_over_numbers_of_labels(comparison, tmp_path, monkeypatch):
+    read = Comparison.read(comparison(labels=[5, 'all'], seeds=[0, 1], score='coco/AP'), tmp_path)
+    scores = {(5, 0): 0.25, (5, 1): 0.35, ('all', 0): 0.5}
+    monkeypatch.setattr(Run, 'score', lambda run, key: scores.get((run.labels, run.seed)))
+    write(read, tmp_path)
+    assert (tmp_path / 'scores.md').read_text().splitlines() == [
+        '| | coco/AP, 5 labels | coco/AP, all labels |',
+        '|---|---|---|',
+        '| One: t=50! | 30.0 (25.0, 35.0) | 50.0 (50.0) |',
+    ]
+    assert (tmp_path / 'scores.csv').read_text().splitlines()[1:] == [
+        'One: t=50!,5,0,0.25',
+        'One: t=50!,5,1,0.35',
+        'One: t=50!,all,0,0.5',
+    ]
+    assert Image.open(tmp_path / 'scores.png').size[0] > 100
 
 
 @pytest.mark.parametrize(
@@ -63,8 +102,10 @@ def test_trains_and_tables_and_does_nothing_twice(comparison, tmp_path, call_too
         (dict(runs={'a': dict(config='no.py')}), 'runs: a: there is no config'),
         (dict(runs={'a': dict(confg='no.py')}), 'runs: a: unknown confg; it has config, options'),
         (dict(runs={'a': None}), 'runs: a must have config, got None'),
-        (dict(scores='mIoU'), 'the file: unknown scores; it has options, runs, score, seeds'),
-        (dict(seeds=[1, 1]), 'rows or seeds share a folder'),
+        (dict(scores='mIoU'), 'the file: unknown scores; it has labels, options, runs'),
+        (dict(seeds=[1, 1]), 'rows, labels or seeds share a folder'),
+        (dict(labels=['none']), "labels must be positive integers or 'all', got none"),
+        (dict(labels=[0]), "labels must be positive integers or 'all', got 0"),
     ],
 )
 def test_bad_files(changes, message, comparison, tmp_path):
@@ -78,4 +119,6 @@ def test_bad_files(changes, message, comparison, tmp_path):
 def test_ours_name_configs_and_no_two_runs_share_a_folder(data, root, tmp_path):
     comparison = Comparison.read(root / COMPARISONS / f'backbones_{data}.yml', tmp_path)
     assert len({run.work_dir for run in comparison.runs}) == len(comparison.runs) == 26
+    few = COMPARISONS + f'/few-labels_{data}.yml'
+    assert len(Comparison.read(root / few, tmp_path).runs) == 72
     assert folder_name('t=(50, 300), gate') == 't-50-300-gate'

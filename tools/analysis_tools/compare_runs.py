@@ -4,6 +4,7 @@ A comparison is a YAML file:
 
     score: mIoU                 # as the runs log it on validation data
     seeds: [0, 1]
+    labels: [5, 10, 50, all]    # optional: numbers of training images
     options:                    # of all runs, as --cfg-options
       train_cfg.max_iters: 400
       train_cfg.val_interval: 400
@@ -13,12 +14,17 @@ A comparison is a YAML file:
         options:
           model.backbone.timestep: 300
 
-The work dirs are OUT/ROW/seed-N. Runs that are at their end are not trained again, those that were
-begun are resumed. Writes OUT/scores.csv and OUT/scores.md after each run, with the last score.
+With labels, each row is trained with each number of images, which are drawn by the seed: all rows
+see the same ones, and the more contain the fewer.
+
+The work dirs are OUT/ROW/seed-N, or OUT/ROW/labels-N/seed-N. Runs that are at their end are not
+trained again, those that were begun are resumed. Writes OUT/scores.csv and OUT/scores.md after each
+run, with the last score, and with labels a figure, OUT/scores.png.
 """
 
 import argparse
 import csv
+import random
 import re
 import statistics
 import subprocess
@@ -28,8 +34,11 @@ from pathlib import Path
 
 import yaml
 from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
 
+from mmdiff.engine.cli import load_config
 from mmdiff.utils import read_scalars
+from mmdiff.visualization import draw_curves
 
 TRAIN = Path(__file__).resolve().parent.parent / 'train.py'
 
@@ -40,6 +49,7 @@ class Run:
 
     Attributes:
         row (str): Its row of the table.
+        labels (int, str): How many training images it has, or ``'all'``.
         seed (int): Its seed.
         config (Path): What is trained.
         options (dict): Settings that override the config's.
@@ -47,6 +57,7 @@ class Run:
     """
 
     row: str
+    labels: int | str
     seed: int
     config: Path
     options: dict
@@ -54,6 +65,9 @@ class Run:
 
     @property
     def command(self) -> list[str]:
+        options = dict(self.options)
+        if self.labels != 'all':
+            options['train_dataloader.dataset.indices'] = self._drawn()
         return [
             sys.executable,
             str(TRAIN),
@@ -62,8 +76,22 @@ class Run:
             str(self.work_dir),
             '--resume',
             '--cfg-options',
-            *(f'{key}={value}' for key, value in self.options.items()),
+            *(f'{key}={value}' for key, value in options.items()),
         ]
+
+    def _drawn(self) -> str:
+        cfg = load_config(str(self.config))
+        dataset = dict(cfg.train_dataloader.dataset, pipeline=[])
+        prefix = 'train_dataloader.dataset.'
+        for key, value in self.options.items():
+            if key.startswith(prefix):
+                dataset[key.removeprefix(prefix)] = value
+        init_default_scope(cfg.default_scope)
+        total = len(DATASETS.build(dataset))
+        if self.labels > total:
+            raise SystemExit(f'labels: {self.labels}, but {self.config} has {total} images')
+        drawn = random.Random(self.seed).sample(range(total), total)[: self.labels]
+        return f'[{",".join(map(str, drawn))}]'
 
     def score(self, key: str) -> float | None:
         """The score at the run's end, or None if it is not there yet."""
@@ -102,30 +130,48 @@ class Comparison:
         if not file.is_file():
             raise SystemExit(f'comparison: there is no file {file}')
         content = yaml.safe_load(file.read_text())
-        allowed = {'score', 'seeds', 'options', 'runs'}
-        _check_keys(file, 'the file', content, allowed, needed=allowed - {'options'})
-        runs = []
+        needed = {'score', 'seeds', 'runs'}
+        _check_keys(file, 'the file', content, needed | {'labels', 'options'}, needed)
+        for labels in content.get('labels', ['all']):
+            if labels != 'all' and not (isinstance(labels, int) and labels > 0):
+                raise SystemExit(f"{file}: labels must be positive integers or 'all', got {labels}")
+        rows = {}
         for row, settings in content['runs'].items():
             _check_keys(file, f'runs: {row}', settings, {'config', 'options'}, needed={'config'})
             config = file.parent / settings['config']
             if not config.is_file():
                 raise SystemExit(f'{file}: runs: {row}: there is no config {config}')
             options = {**(content.get('options') or {}), **(settings.get('options') or {})}
-            for seed in content['seeds']:
-                work_dir = out / folder_name(row) / f'seed-{seed}'
-                runs.append(Run(row, seed, config, {**options, 'randomness.seed': seed}, work_dir))
+            rows[row] = config, options
+        runs = [
+            Run(
+                row,
+                labels,
+                seed,
+                config,
+                {**options, 'randomness.seed': seed},
+                out
+                / folder_name(row)
+                / (f'labels-{labels}' if 'labels' in content else '')
+                / f'seed-{seed}',
+            )
+            # What is there when it is half done should be a whole table of fewer seeds.
+            for seed in content['seeds']
+            for labels in content.get('labels', ['all'])
+            for row, (config, options) in rows.items()
+        ]
         folders = {run.work_dir for run in runs}
         if len(folders) < len(runs):
-            raise SystemExit(f'{file}: rows or seeds share a folder: give them other names')
+            raise SystemExit(f'{file}: rows, labels or seeds share a folder: give them other names')
         return cls(content['score'], runs)
 
-    def scores(self) -> dict[str, dict[int, float]]:
-        """Scores of the runs at their end, by row and seed."""
+    def scores(self) -> dict[str, dict[int | str, dict[int, float]]]:
+        """Scores of the runs at their end, by row, number of labels, and seed."""
         scores = {}
         for run in self.runs:
             score = run.score(self.score)
             if score is not None:
-                scores.setdefault(run.row, {})[run.seed] = score
+                scores.setdefault(run.row, {}).setdefault(run.labels, {})[run.seed] = score
         return scores
 
 
@@ -148,27 +194,46 @@ def folder_name(row: str) -> str:
 
 
 def write(comparison: Comparison, out: Path) -> None:
-    """Write what is there: every score, and a table of means."""
+    """Write what is there: every score, a table of means, and with labels a figure."""
     scores = comparison.scores()
     out.mkdir(parents=True, exist_ok=True)
     with (out / 'scores.csv').open('w', newline='') as file:
         writer = csv.writer(file)
-        writer.writerow(['row', 'seed', comparison.score])
-        writer.writerows(
-            (row, seed, s) for row, seeds in scores.items() for seed, s in seeds.items()
-        )
-    (out / 'scores.md').write_text(table(scores, comparison.score))
+        writer.writerow(['row', 'labels', 'seed', comparison.score])
+        for row, columns in scores.items():
+            for labels, seeds in columns.items():
+                writer.writerows((row, labels, seed, score) for seed, score in seeds.items())
+    # Detectors log shares, others per cent.
+    factor = 100 if comparison.score.startswith('coco/') else 1
+    values = {
+        row: {labels: [s * factor for s in seeds.values()] for labels, seeds in columns.items()}
+        for row, columns in scores.items()
+    }
+    headings = [*dict.fromkeys(run.labels for run in comparison.runs)]
+    (out / 'scores.md').write_text(table(values, headings, comparison.score))
+    if len(headings) > 1:
+        lines = {
+            row: [(str(n), columns[n]) for n in headings if n in columns]
+            for row, columns in values.items()
+        }
+        figure = {f'{comparison.score}: mean, lowest and highest of the seeds': lines}
+        draw_curves(out / 'scores.png', figure, x_label='labelled images')
 
 
-def table(scores: dict[str, dict[int, float]], key: str) -> str:
-    """The scores in Markdown."""
-    lines = [f'| | {key} | of each seed |', '|---|---|---|']
-    for row, seeds in scores.items():
-        # Detectors log shares, others per cent.
-        values = [value * (100 if key.startswith('coco/') else 1) for value in seeds.values()]
-        each = ', '.join(f'{value:.1f}' for value in values)
-        lines.append(f'| {row} | {statistics.mean(values):.1f} | {each} |')
+def table(values: dict[str, dict[int | str, list[float]]], headings: list, key: str) -> str:
+    """The scores in Markdown: the mean, and in brackets each seed's."""
+    columns = [key] if headings == ['all'] else [f'{key}, {n} labels' for n in headings]
+    lines = [f'| | {" | ".join(columns)} |', '|---' * (len(columns) + 1) + '|']
+    for row, of_labels in values.items():
+        cells = [cell(of_labels.get(labels, ())) for labels in headings]
+        lines.append(f'| {row} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
+
+
+def cell(values: list[float]) -> str:
+    if not values:
+        return ''
+    return f'{statistics.mean(values):.1f} ({", ".join(f"{value:.1f}" for value in values)})'
 
 
 def parse_args():
@@ -189,7 +254,10 @@ def main():
     for number, run in enumerate(comparison.runs, 1):
         if run.score(comparison.score) is not None:
             continue
-        print(f'{number} of {len(comparison.runs)}: {run.row}, seed {run.seed}', flush=True)
+        print(
+            f'{number} of {len(comparison.runs)}: {run.row}, {run.labels} labels, seed {run.seed}',
+            flush=True,
+        )
         result = subprocess.run(run.command)
         if result.returncode:
             raise SystemExit(f'It failed: {" ".join(run.command)}')
