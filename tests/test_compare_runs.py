@@ -74,7 +74,7 @@ def test_labels_are_drawn_by_the_seed_and_the_more_contain_the_fewer(comparison,
     assert drawn(runs['a', 2, 0]) == drawn(runs['b', 2, 0]) == drawn(runs['a', 4, 0])[:2]
     assert set(drawn(runs['a', 4, 0])) != set(drawn(runs['a', 4, 1]))
     assert not any('indices' in option for option in runs['a', 'all', 0].command)
-    with pytest.raises(SystemExit, match='labels: 1000, but .* has 32 images'):
+    with pytest.raises(SystemExit, match=r'labels: 1000, but .* has 32 images'):
         drawn(Comparison.read(comparison(labels=[1000], seeds=[0]), tmp_path).runs[0])
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from ..torch_compat import autocast_dtype, is_compiling
 
-PACKED_DTYPES = (torch.float32, torch.bfloat16)
 # Bytes of weights whose place is worth giving back.
 LARGE = 2**22
 
@@ -32,6 +31,24 @@ def can_pack(device: torch.device) -> bool:
         device.type == 'cpu'
         and torch.backends.mkldnn.is_available()
         and platform.machine().lower() in ('x86_64', 'amd64')
+    )
+
+
+def runs_in_onednn(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether oneDNN computes on a device in a type.
+
+    Args:
+        device (torch.device): The device.
+        dtype (torch.dtype): The type.
+
+    Returns:
+        bool: True on an x86 CPU for float32, and for bfloat16 where the
+        processor has what oneDNN wants for it.
+    """
+    if not can_pack(device):
+        return False
+    return dtype == torch.float32 or (
+        dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     )
 
 
@@ -138,9 +155,8 @@ class PackedLayer(nn.Module):
 
     def _runs_packed(self, x: Tensor) -> bool:
         return (
-            self.dtype in PACKED_DTYPES
+            runs_in_onednn(x.device, self.dtype)
             and autocast_dtype('cpu') in (None, self.dtype)
-            and can_pack(x.device)
             and not (torch.is_grad_enabled() and x.requires_grad)
             and x.numel() > 0
             and not is_compiling()

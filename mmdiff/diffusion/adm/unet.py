@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ...torch_compat import is_compiling
+from ..attention import attend
 from ..embedding import time_vectors
 from ..kept import KeepsResults
 from ..unet import Activation, UNetDenoiser
@@ -145,7 +146,7 @@ class AttentionBlock(nn.Module):
         qkv = qkv.transpose(-1, -2)
         # Fused attention kernels want the channels of a head side by side.
         q, k, v = (qkv if qkv.stride(-1) == 1 else qkv.contiguous()).unbind(2)
-        attended = F.scaled_dot_product_attention(q, k, v)
+        attended = attend(q, k, v)
         attended = attended.transpose(-1, -2).reshape(n, c, h * w)
         return x + self.proj_out(attended).reshape(x.shape)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
+from ..attention import AttentionProcessor
 from ..embedding import time_vectors
 from ..parts import fill, on_meta, require_sd
 from ..unet import UNetDenoiser
@@ -58,6 +59,7 @@ class StableDiffusionUNet(UNetDenoiser):
     ):
         super().__init__(arch, last_block, gradient_checkpointing)
         theirs = on_meta(require_sd('diffusers').UNet2DConditionModel, **diffusers_config(arch))
+        theirs.set_attn_processor(AttentionProcessor())
         names = {module: name for name, module in theirs.named_modules()}
         numbered = _numbered(theirs)[: self.last_block]
         self._layers = [[names[layer] for layer in layers] for layers in numbered]
