@@ -1,7 +1,7 @@
 """Draw a picture sheet of a segmentor or detector with a diffusion backbone.
 
-For some images of the test set: the input, the ground truth, the prediction,
-and the first three principal components of each block's features as colours.
+For some images of the test set: the input, the ground truth, the prediction, those of other models
+beside it, and the first three principal components of each block's features as colours.
 """
 
 import argparse
@@ -30,14 +30,23 @@ def parse_args():
         default=0.5,
         help='least score of an instance that is drawn (default: %(default)s)',
     )
+    parser.add_argument(
+        '--beside',
+        nargs=3,
+        action='append',
+        default=[],
+        metavar=('TITLE', 'CONFIG', 'CHECKPOINT'),
+        help="another model of the same classes, whose predictions follow the model's; as many as "
+        'you like',
+    )
     return parser.parse_args()
 
 
-def load_segmentor(cfg, args) -> tuple[torch.nn.Module, Callable]:
+def load_segmentor(cfg, checkpoint, args) -> tuple[torch.nn.Module, Callable]:
     """A segmentor, and what draws its ground truth and its prediction."""
     from mmseg.apis import init_model
 
-    model = init_model(cfg, args.checkpoint, device=get_device())
+    model = init_model(cfg, checkpoint, device=get_device())
     palette = model.dataset_meta['palette']
 
     def colour(label_map):
@@ -52,14 +61,14 @@ def load_segmentor(cfg, args) -> tuple[torch.nn.Module, Callable]:
     return model, draw
 
 
-def load_detector(cfg, args) -> tuple[torch.nn.Module, Callable]:
+def load_detector(cfg, checkpoint, args) -> tuple[torch.nn.Module, Callable]:
     """A detector, and what draws its ground truth and its prediction."""
     from mmdet.apis import init_detector
     from mmdet.structures import DetDataSample
     from mmdet.visualization import DetLocalVisualizer
     from mmengine.structures import InstanceData
 
-    model = init_detector(cfg, args.checkpoint, device=get_device())
+    model = init_detector(cfg, checkpoint, device=get_device())
     visualizer = DetLocalVisualizer(line_width=1, alpha=0.6)
     visualizer.dataset_meta = model.dataset_meta
 
@@ -94,15 +103,22 @@ def load_detector(cfg, args) -> tuple[torch.nn.Module, Callable]:
 LOADERS = {'mmseg': load_segmentor, 'mmdet': load_detector}
 
 
+def load(config, checkpoint, args):
+    """A model's config, the model, and what draws."""
+    cfg = load_config(config)
+    if cfg.default_scope not in LOADERS:
+        raise SystemExit(
+            f'{config}: default_scope must be one of {", ".join(LOADERS)}, got '
+            f'{cfg.default_scope!r}'
+        )
+    return cfg, *LOADERS[cfg.default_scope](cfg, checkpoint, args)
+
+
 @torch.no_grad()
 def main():
     args = parse_args()
-    cfg = load_config(args.config)
-    if cfg.default_scope not in LOADERS:
-        raise SystemExit(
-            f'config: default_scope must be one of {", ".join(LOADERS)}, got {cfg.default_scope!r}'
-        )
-    model, draw = LOADERS[cfg.default_scope](cfg, args)
+    cfg, model, draw = load(args.config, args.checkpoint, args)
+    beside = {title: load(*files, args) for title, *files in args.beside}
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
 
     rows, features = [], []
@@ -112,7 +128,11 @@ def main():
         (result,) = model.test_step(batch)
         truth = sample['data_samples']
         image = mmcv.imread(truth.img_path, channel_order='rgb')
-        rows.append([image, *draw(image, truth, result)])
+        row = [image, *draw(image, truth, result)]
+        for _, other, draw_other in beside.values():
+            (result,) = other.test_step(pseudo_collate([dataset[index]]))
+            row.append(draw_other(image, truth, result)[1])
+        rows.append(row)
         inputs = model.data_preprocessor(batch, False)['inputs']
         maps = model.backbone(inputs)
         # Several timesteps in one picture, as the neck takes them.
@@ -125,7 +145,7 @@ def main():
             row.append(feature)
 
     backbone = model.backbone
-    titles = ['input', 'ground truth', 'prediction']
+    titles = ['input', 'ground truth', 'prediction', *beside]
     for taps in zip(*backbone.taps, strict=True):
         timesteps = ', '.join(str(t) for t, _ in taps)
         titles.append(f'b={taps[0][1]}, t={timesteps}')

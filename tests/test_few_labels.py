@@ -1,0 +1,104 @@
+"""From a user's folders of images and a few label maps to a segmentor."""
+
+import csv
+import runpy
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TOOL = 'tools/few_labels.py'
+CLASSES = ('none', 'background', *'0123456789')
+
+
+@pytest.fixture
+def folders(digit_scenes, tmp_path):
+    """All training scenes, and label maps of five."""
+    images, labels = tmp_path / 'images', tmp_path / 'labels'
+    shutil.copytree(digit_scenes / 'images/training', images)
+    labels.mkdir()
+    for file in sorted((digit_scenes / 'annotations/training').iterdir())[:5]:
+        shutil.copy(file, labels)
+    return images, labels
+
+
+@pytest.mark.slow
+def test_from_folders_to_a_segmentor(folders, tmp_path, run):
+    out = tmp_path / 'out'
+    command = ('python', TOOL, *folders, out, '--classes', *CLASSES, '--iters', 2)
+    printed = run(*command, '--pretrain-iters', 2)
+    assert 'mIoU on 2 images, trained with 3: ' in printed
+    assert (out / 'pretrain/unet.pt').is_file()
+    rows = dict(csv.reader((out / 'scores.csv').open()))
+    assert {*rows} == {'run', 'pretrained', 'random'}
+    width, height = Image.open(out / 'sheet.png').size
+    assert width > 2 * height
+    # Nothing is done again.
+    written = {path: path.stat().st_mtime_ns for path in out.rglob('iter_*.pth')}
+    assert len(written) == 3
+    assert run(*command, '--pretrain-iters', 2).splitlines()[-3:] == printed.splitlines()[-3:]
+    assert {path: path.stat().st_mtime_ns for path in out.rglob('iter_*.pth')} == written
+    # The line that it ends with.
+    predict = printed.splitlines()[-1].split(': ')[1].split()
+    assert 'Drew 32 pictures' in run(*predict, '--out-dir', tmp_path / 'demo')
+    # Another checkpoint is another run.
+    other = run(*command, '--checkpoint', 'mmdiff://adm-64-small_digit-scenes.pt', fails=True)
+    assert 'pretrained.py is of other settings: name another folder' in other
+
+
+def test_what_is_held_out():
+    split = runpy.run_path(TOOL)['split']
+    names = [f'{n:02d}' for n in range(9)]
+    train, held_out = split(names, None, seed=0)
+    assert (len(train), len(held_out)) == (6, 3)
+    assert sorted(train + held_out) == names
+    assert split(names, None, seed=0) == (train, held_out)
+    assert split(names, None, seed=1) != (train, held_out)
+    with pytest.raises(SystemExit, match=r'--held-out must be from 1 to 8, .* got 9'):
+        split(names, 9, seed=0)
+
+
+def no_labels(images, labels):
+    shutil.rmtree(labels)
+
+
+def one_label(images, labels):
+    for file in sorted(labels.iterdir())[1:]:
+        file.unlink()
+
+
+def of_no_image(images, labels):
+    shutil.copy(next(labels.iterdir()), labels / 'other.png')
+
+
+def lossy(images, labels):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(labels / '000000.jpg')
+
+
+def two_suffixes(images, labels):
+    Image.open(images / '000001.jpg').save(images / '000001.bmp')
+    (images / '000001.jpg').unlink()
+
+
+def no_images(images, labels):
+    for file in images.iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize(
+    ('fault', 'message'),
+    [
+        (no_labels, 'labels: there is no folder'),
+        (one_label, 'has 1 label maps, but one to train with and one to score with are the least'),
+        (of_no_image, 'other.png is of no image in'),
+        (lossy, '000000.jpg must be a PNG file'),
+        (two_suffixes, 'end with .bmp and .jpg: give them one suffix'),
+        (no_images, 'images: .* has no file that ends with'),
+    ],
+)
+def test_folders_that_do_not_suit(fault, message, folders, tmp_path, call_tool):
+    fault(*folders)
+    with pytest.raises(SystemExit, match=message):
+        call_tool(TOOL, *folders, tmp_path / 'out', '--classes', *CLASSES)
+    assert not (tmp_path / 'out').exists()
