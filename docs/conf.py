@@ -5,7 +5,7 @@ from mmdiff import __version__
 project = 'mmdiff'
 author = copyright = 'the mmdiff contributors'
 version = release = __version__
-extensions = ['sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'myst_parser']
+extensions = ['sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'myst_parser', 'sphinx_copybutton']
 myst_enable_extensions = ['dollarmath']
 myst_heading_anchors = 3
 exclude_patterns = ['_build']

@@ -1,4 +1,6 @@
 # Mask R-CNN on clean features, frozen; all else as in mask-rcnn_gd-small_nuclei.py.
+# 15.7 mask AP after 150 iterations, of features that were learned in 200
+# (docs/choosing_t_and_b.md).
 _base_ = '../mask-rcnn_gd-small_nuclei.py'
 model = dict(
     backbone=dict(

@@ -1,5 +1,6 @@
 # UperNet on the distilled ResNet-18, with the data and the budget of upernet_gd-small_camvid.py.
 # From random weights: --cfg-options model.backbone.init_cfg=None.
+# 26.6 mIoU after 150 iterations, 27.3 from random weights (docs/choosing_t_and_b.md).
 _base_ = '../upernet_gd-small_camvid.py'
 model = dict(
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),

@@ -1,4 +1,5 @@
 # A learned timestep on clean images; the rest is as in its base.
+# 29.4 mIoU on the val images after 150 iterations (docs/choosing_t_and_b.md).
 _base_ = './upernet_gd-frozen_camvid.py'
 model = dict(
     backbone=dict(timestep='learned', initial_timestep=150, noise='clean', eval_noise='clean')
