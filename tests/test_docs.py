@@ -1,6 +1,7 @@
 """The docs site builds, without a warning."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -103,6 +104,26 @@ def test_a_row_of_the_paper_has_a_config_or_a_command_or_is_cited(name, paper_se
         files = re.findall(r'\(\.\./(configs/\S+\.py)\)|(tools/[\w/]+\.py)', row)
         assert files or 'cited' in row.lower(), row
         assert all((root / (config or tool)).is_file() for config, tool in files), row
+
+
+@pytest.mark.slow
+def test_tutorial_as_written(root, tmp_path, environment):
+    for name in ('tools', 'configs'):
+        (tmp_path / name).symlink_to(root / name)
+    page = (root / 'docs/tutorial.md').read_text()
+    blocks = re.findall(r'^```(bash|python)\n(.*?)^```', page, re.M | re.S)
+    assert [kind for kind, _ in blocks] == ['bash', 'python', 'bash', 'bash', 'bash']
+    for kind, block in blocks:
+        command = ['bash', '-euo', 'pipefail'] if kind == 'bash' else ['python']
+        result = subprocess.run(
+            [*command, '-c', block], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert result.returncode == 0, f'{block}\n{result.stdout[-2000:]}{result.stderr[-2000:]}'
+    # The commands write what the page says.
+    assert len(list((tmp_path / 'tutorial/demo/vis').iterdir())) == 10
+    assert (tmp_path / 'tutorial/run/sheet.png').is_file()
+    assert 'mIoU' in result.stdout
 
 
 @pytest.mark.slow

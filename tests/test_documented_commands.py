@@ -52,6 +52,7 @@ RUN_BY = {
     'python tools/(clean_features|distill).py': 'tools_teacher::what_a_run_makes_starts_another',
     'python tools/dataset_converters/digit_scenes.py': 'digit_scenes::',
     'python tools/export.py': 'export::',
+    'python tools/few_labels.py': 'few_labels::from_folders_to_a_segmentor',
     'python tools/image_demo.py': 'tools::digit_scenes_from_training_to_pictures',
     'python tools/knn.py': 'knn::',
     'python tools/(pretrain|sample).py': 'tools_pretrain::pretrain_resume_and_sample',
