@@ -13,7 +13,7 @@ val_cfg = dict()
 default_hooks = dict(checkpoint=dict(interval=250))
 custom_hooks = [
     dict(type='mmdiff.ProgressBarHook'),
-    dict(type='EMAHook', ema_type='MomentumAnnealingEMA', momentum=1e-4, gamma=10),
+    dict(type='EMAHook', ema_type='mmdiff.FusedEMA', momentum=1e-4, gamma=10),
     dict(type='mmdiff.SaveUNetHook', dtype='float16'),
     dict(type='mmdiff.SamplePictureHook'),
 ]

@@ -75,10 +75,10 @@ TRANSFORMS = _child('TRANSFORMS', 'mmdiff.datasets.transforms')
 # Not of all of mmdiff.engine: what it imports is large.
 STRATEGIES = _child('STRATEGIES', 'mmdiff.engine.fsdp')
 OPTIMIZERS = _child('OPTIMIZERS', 'mmdiff.engine.optimizers')
+LOOPS = _child('LOOPS', 'mmdiff.engine.in_memory')
 
 # mmdiff has none of its own, but inherited configs name those of others.
 DATA_SAMPLERS = _child('DATA_SAMPLERS')
-LOOPS = _child('LOOPS')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
 PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')

@@ -4,6 +4,7 @@ import csv
 import functools
 import re
 import threading
+from concurrent.futures import Future
 from dataclasses import replace
 
 import benchmark
@@ -347,6 +348,41 @@ def test_beside_busy_processes_and_from_a_cold_start(tmp_path, in_this_process, 
     seconds, beside, slower, cold = (float(row.split('|')[i].strip(' x')) for i in (4, 9, 10, 11))
     assert slower == pytest.approx(beside / seconds, rel=0.1, abs=0.02)
     assert cold >= 0
+
+
+def test_pretraining_beside_a_bare_loop(call_tool, capsys, root, digit_scenes, monkeypatch):
+    """Both train, in this process, and the second is given as a share of the first."""
+    of_way = iter([100.0, 90.0])
+
+    class Pool:
+        def __init__(self, *args, **kwargs):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *args):
+            pass
+
+        def submit(self, way, *args):
+            way(*args)
+            done = Future()
+            done.set_result(next(of_way))
+            return done
+
+    monkeypatch.setattr('concurrent.futures.ProcessPoolExecutor', Pool)
+    monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
+    call_tool(
+        'tools/analysis_tools/benchmark_pretraining.py',
+        root / 'configs/own-domain/pretrain_adm-64-small_mine.py',
+        '--steps=1', '--rounds=1', '--cfg-options', 'train_dataloader.batch_size=1',
+        f'train_dataloader.dataset.data_root={digit_scenes}/images',
+        'train_dataloader.dataset.data_prefix=training', 'train_dataloader.num_workers=0',
+    )  # fmt: skip
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        '| bare PyTorch loop | 100.0 | 1.00x |',
+        '| tools/pretrain.py | 90.0 | 0.90x |',
+    ]
 
 
 def test_configs_side_by_side(call_tool, capsys, root):

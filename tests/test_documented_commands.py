@@ -38,6 +38,7 @@ RUN_BY = {
     'python /path/to/mmdiff/tools/train.py': 'inheritance::',
     'python tools/analysis_tools/benchmark.py': 'benchmark::table',
     'python tools/analysis_tools/benchmark_configs.py': 'benchmark::configs_side_by_side',
+    'python tools/analysis_tools/benchmark_pretraining.py': 'benchmark::pretraining_beside_a',
     'python tools/analysis_tools/benchmark_scaling.py': 'benchmark::scaling',
     'python tools/analysis_tools/cka.py': 'analysis::cka_command',
     'python tools/analysis_tools/compare_runs.py': 'compare_runs::trains_and_tables',

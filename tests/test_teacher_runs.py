@@ -32,7 +32,7 @@ MODELS = {
         dict(type='mmdiff.CleanFeatures'),
         'denoiser',
         [
-            dict(type='EMAHook', ema_type='MomentumAnnealingEMA', momentum=1e-4, gamma=10),
+            dict(type='EMAHook', ema_type='mmdiff.FusedEMA', momentum=1e-4, gamma=10),
             dict(type='mmdiff.SavePartHook', part='backbone.unet', file='part.pt'),
             dict(type='mmdiff.FeaturePictureHook'),
         ],

@@ -26,7 +26,7 @@ test_evaluator = None
 default_hooks = dict(checkpoint=dict(interval=200))
 custom_hooks = [
     dict(type='mmdiff.ProgressBarHook'),
-    dict(type='EMAHook', ema_type='MomentumAnnealingEMA', momentum=1e-4, gamma=10),
+    dict(type='EMAHook', ema_type='mmdiff.FusedEMA', momentum=1e-4, gamma=10),
     # The features over training time can be compared by them.
     dict(type='mmdiff.SaveUNetHook', dtype='float16', keep_every=600),
     dict(type='mmdiff.SamplePictureHook'),

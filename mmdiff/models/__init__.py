@@ -1,3 +1,4 @@
+from .averaging import FusedEMA
 from .backbones import (
     DifFeedBackbone,
     DiffusionBackbone,
@@ -30,6 +31,7 @@ __all__ = [
     'FeatureNorm',
     'FrozenTeacherModel',
     'FusedBackbone',
+    'FusedEMA',
     'GuidedDiffusionBackbone',
     'GuidedDiffusionEncoderBackbone',
     'NoisedInputBackbone',

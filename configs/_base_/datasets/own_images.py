@@ -1,11 +1,9 @@
-# Images of one's own without labels, in one folder, to train a diffusion model on: 64x64 crops at
-# the scale at which own_seg.py reads them.
+# Images of one's own without labels, in one folder, to train a diffusion model on, at the scale at
+# which own_seg.py reads them. mmdiff.InMemoryTrainLoop reads them once, and crops.
 data_root = 'data/mine'
 train_pipeline = [
     dict(type='LoadImageFromFile', _scope_='mmdiff'),
     dict(type='ResizeEdge', scale=128, edge='short'),
-    dict(type='RandomCrop', crop_size=64),
-    dict(type='RandomFlip', prob=0.5),
     dict(type='PackInputs'),
 ]
 test_pipeline = [
@@ -20,7 +18,6 @@ dataset = dict(
 train_dataloader = dict(
     batch_size=32,
     num_workers=1,
-    persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(**dataset, pipeline=train_pipeline),
 )

@@ -122,8 +122,9 @@ def _check(model, classes, data_batch):
 
 def _samples(data_batch):
     """Of test-time augmentation, those of one view, as all have the same labels."""
-    first = data_batch['data_samples'][0]
-    return first if isinstance(first, list | tuple) else data_batch['data_samples']
+    # Images without labels may come without samples.
+    samples = data_batch.get('data_samples') or [()]
+    return samples[0] if isinstance(samples[0], list | tuple) else samples
 
 
 def _heads(model):
