@@ -30,7 +30,7 @@ train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)
 """
 PRETRAINED = """# UperNet on the diffusion model, with {num_train} labelled images.
-_base_ = '{root}/configs/own-domain/upernet_gd-fine-tuned_mine.py'
+_base_ = '{root}/configs/own-domain/upernet_gd-frozen_mine.py'
 dataset = dict(
     data_root='',
     data_prefix=dict(img_path='{images}', seg_map_path='{labels}'),
@@ -46,9 +46,10 @@ model = dict(
     auxiliary_head=dict(num_classes={num_classes}),
 )
 """
-RANDOM = """# The same from random weights.
+RANDOM = """# The same network from random weights, all of which are trained.
 _base_ = './pretrained.py'
-model = dict(backbone=dict(init_cfg=None))
+model = dict(backbone=dict(frozen='none', init_cfg=None), neck=dict(standardize=False))
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 """
 
 
