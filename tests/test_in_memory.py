@@ -120,6 +120,8 @@ def test_averages_equal_mmengines_also_after_loading(interval):
         for key, value in theirs.state_dict().items():
             torch.testing.assert_close(ours.state_dict()[key], value, rtol=1e-6, atol=1e-6)
 
+    with pytest.raises(ValueError, match='update_buffers must be False'):
+        FusedEMA(model, update_buffers=True)
     train()
     check()
     state = copy.deepcopy(theirs.state_dict())

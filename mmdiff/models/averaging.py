@@ -16,11 +16,19 @@ class FusedEMA(MomentumAnnealingEMA):
 
     Args:
         model (Module): The model to be averaged.
-        **kwargs: As of ``MomentumAnnealingEMA``, without ``update_buffers``.
+        **kwargs: As of ``MomentumAnnealingEMA``; buffers are copied.
+
+    Raises:
+        ValueError: If ``update_buffers`` is True.
     """
 
     def __init__(self, model: nn.Module, **kwargs):
         super().__init__(model, **kwargs)
+        if self.update_buffers:
+            raise ValueError(
+                'update_buffers must be False, as buffers are copied; to average them, take '
+                "ema_type='MomentumAnnealingEMA'"
+            )
         # A copy of the buffer ``steps`` where no GPU has to be asked; None if it is not known.
         self.num_steps = 0
 
