@@ -591,3 +591,19 @@ def test_threads_of_the_check_leave_opencv_alone(street, monkeypatch):
     cfg = street_config(street, reduce_zero_label=True, metainfo=dict(classes=('ground', 'thing')))
     assert not check_config(cfg).errors
     assert callers <= {threading.main_thread()}
+
+
+@pytest.mark.parametrize('bad', [False, True])
+def test_command_line(bad, digit_scenes, tmp_path, root, call_tool, capsys):
+    copy = shutil.copytree(digit_scenes, tmp_path / 'scenes')
+    if bad:
+        file = next((copy / 'annotations/validation').glob('*.png'))
+        Image.fromarray(np.full((64, 64), 77, np.uint8)).save(file)
+    options = [f'{split}_dataloader.dataset.data_root={copy}' for split in ('train', 'val', 'test')]
+    config = root / 'configs/upernet_gd_digit-scenes.py'
+    with pytest.raises(SystemExit) as stop:
+        call_tool('tools/check_data.py', config, '--cfg-options', *options)
+    assert stop.value.code == int(bad)
+    printed = capsys.readouterr().out
+    assert 'background' in printed
+    assert ('.png has label 77' in printed) == bad

@@ -35,7 +35,7 @@ RUN_BY = {
     'bash (.ci/run|tools/(quickstart|run_tests|setup_env).sh)': 'stack::scripts_set_up_the_stack',
     'python -c': 'packaging::wheel_trains_in_an_environment_of_its_own_from_elsewhere',
     'python -m pytest': 'diffusion_unet::every_block',
-    'python /path/to/mmdiff/tools/train.py': 'inheritance::',
+    'python /path/to/mmdiff/tools/train.py': 'inheritance::training_resume_and_test',
     'python tools/analysis_tools/benchmark.py': 'benchmark::table',
     'python tools/analysis_tools/benchmark_configs.py': 'benchmark::configs_side_by_side',
     'python tools/analysis_tools/benchmark_pretraining.py': 'benchmark::pretraining_beside_a',
@@ -43,19 +43,19 @@ RUN_BY = {
     'python tools/analysis_tools/cka.py': 'analysis::cka_command',
     'python tools/analysis_tools/compare_runs.py': 'compare_runs::trains_and_tables',
     'python tools/analysis_tools/feature_pca.py': 'analysis::feature_pca',
-    'python tools/analysis_tools/gate_weights.py': 'feature_aggregator::',
+    'python tools/analysis_tools/gate_weights.py': 'feature_aggregator::the_weights_as_a_picture',
     'python tools/analysis_tools/int8_cost.py': 'benchmark::int8',
-    'python tools/analysis_tools/plot_curves.py': 'visualization::',
+    'python tools/analysis_tools/plot_curves.py': 'visualization::curves_of_a_resumed_run',
     'python tools/analysis_tools/probe_grid.py': 'analysis::probe_grid',
-    'python tools/analysis_tools/training_memory.py': 'fsdp::',
-    'python tools/cache_features.py': 'feature_cache::',
-    'python tools/check_data.py': 'check_data::',
+    'python tools/analysis_tools/training_memory.py': 'fsdp::training_memory',
+    'python tools/cache_features.py': 'feature_cache::a_killed_run_goes_on_in_two_processes',
+    'python tools/check_data.py': 'check_data::command_line',
     'python tools/(clean_features|distill).py': 'tools_teacher::what_a_run_makes_starts_another',
-    'python tools/dataset_converters/digit_scenes.py': 'digit_scenes::',
-    'python tools/export.py': 'export::',
+    'python tools/dataset_converters/digit_scenes.py': 'digit_scenes::is_deterministic',
+    'python tools/export.py': 'export::program_of_the_docs_labels_as_the_model',
     'python tools/few_labels.py': 'few_labels::from_folders_to_a_segmentor',
     'python tools/image_demo.py': 'tools::digit_scenes_from_training_to_pictures',
-    'python tools/knn.py': 'knn::',
+    'python tools/knn.py': 'knn::command_line',
     'python tools/(pretrain|sample).py': 'tools_pretrain::pretrain_resume_and_sample',
     'python tools/(test|train).py': 'tools::digit_scenes_from_training_to_pictures',
 }
@@ -120,6 +120,7 @@ def test_each_is_run_by_a_test_or_needs_what_a_test_has_not(commands, root):
     assert left == [], 'no command is like these any more'
     for test in RUN_BY.values():
         file, name = test.split('::')
+        assert name
         assert f'def test_{name}' in (root / f'tests/test_{file}.py').read_text(), test
 
 

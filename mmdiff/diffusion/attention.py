@@ -63,7 +63,7 @@ class AttentionProcessor:
         attention: nn.Module,
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
-        **kwargs,
+        attention_mask: Tensor | None = None,
     ) -> Tensor:
         """Attend.
 
@@ -72,11 +72,17 @@ class AttentionProcessor:
             hidden_states (Tensor): The positions of the maps, shape (N, T, C).
             encoder_hidden_states (Tensor, optional): What they attend to,
                 shape (N, S, C'). Defaults to None: themselves.
-            **kwargs: Masks and the like, all None.
+            attention_mask (Tensor, optional): Stable Diffusion has none.
+                Defaults to None.
 
         Returns:
             Tensor: Shape (N, T, C).
+
+        Raises:
+            NotImplementedError: If there is a mask.
         """
+        if attention_mask is not None:
+            raise NotImplementedError('attention_mask must be None')
         others = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         q = attention.to_q(hidden_states)
         k, v = attention.to_k(others), attention.to_v(others)
