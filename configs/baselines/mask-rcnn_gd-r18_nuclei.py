@@ -1,5 +1,6 @@
 # Nuclei with both backbones: the U-Net of a diffusion model of the same images, and a ResNet-18
 # from random weights.
+# 36.2 mask AP after 200 iterations, 33.1 from random weights (docs/baselines.md).
 _base_ = './mask-rcnn_gd-small-pretrained_nuclei.py'
 model = dict(
     backbone=dict(

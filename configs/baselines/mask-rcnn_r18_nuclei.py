@@ -1,4 +1,5 @@
 # Nuclei with a ResNet-18, trained from random weights, as the backbone.
+# 9.5 mask AP after 200 iterations (docs/baselines.md).
 _base_ = '../mask-rcnn_gd-small_nuclei.py'
 model = dict(
     data_preprocessor=dict(

@@ -1,5 +1,6 @@
 # The main job on digit scenes with both backbones: the frozen U-Net of a diffusion model, and a
 # ResNet-18 that is trained from random weights.
+# 25.6 mIoU on the 500 test scenes after 300 iterations (docs/baselines.md).
 _base_ = '../upernet_gd_digit-scenes.py'
 model = dict(
     backbone=dict(

@@ -1,4 +1,5 @@
 # Clean features of the small diffusion model of microscope images of nuclei.
+# Error of the features 0.09 after 200 iterations; the default is more.
 _base_ = [
     '../_base_/models/clean-features_gd-small.py',
     '../_base_/datasets/nuclei_images.py',

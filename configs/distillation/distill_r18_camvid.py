@@ -1,4 +1,5 @@
 # A ResNet-18 from the small diffusion model of CamVid's street scenes.
+# Error of the features 0.25 after 250 iterations of 16 images; the default is more.
 _base_ = [
     '../_base_/models/distill_gd-small.py',
     '../_base_/datasets/camvid_images.py',

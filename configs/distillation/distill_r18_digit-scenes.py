@@ -1,4 +1,5 @@
 # A ResNet-18 from the small diffusion model of digit scenes.
+# Error of the features 0.32 after 250 iterations of 16 images; the default is more.
 _base_ = [
     '../_base_/models/distill_gd-small.py',
     '../_base_/datasets/digit_scenes_images.py',
