@@ -28,23 +28,25 @@ def test_from_folders_to_a_segmentor(folders, tmp_path, run):
     out = tmp_path / 'out'
     command = ('python', TOOL, *folders, out, '--classes', *CLASSES, '--iters', 2)
     printed = run(*command, '--pretrain-iters', 2)
-    assert 'mIoU on 2 images, trained with 3: ' in printed
+    assert 'mIoU on 2 images, trained with 3:' in printed
     assert (out / 'pretrain/unet.pt').is_file()
-    rows = dict(csv.reader((out / 'scores.csv').open()))
-    assert {*rows} == {'run', 'pretrained', 'random'}
+    scores = dict(csv.reader((out / 'scores.csv').open()))
+    assert [*scores] == ['run', 'frozen', 'fine-tuned', 'random']
+    # What follows from the best of what is pretrained.
+    best = max(('frozen', 'fine-tuned'), key=lambda run: float(scores[run]))
+    gain, _, predict = printed.splitlines()[-3:]
+    assert f'{float(scores[best]) - float(scores["random"]):+.1f} points ({best})' in gain
+    assert predict.endswith(f'{out}/{best}.py {out}/{best}/iter_2.pth')
     width, height = Image.open(out / 'sheet.png').size
     assert width > 2 * height
     # Nothing is done again.
     written = {path: path.stat().st_mtime_ns for path in out.rglob('iter_*.pth')}
-    assert len(written) == 3
-    assert run(*command, '--pretrain-iters', 2).splitlines()[-3:] == printed.splitlines()[-3:]
+    assert len(written) == 4
+    assert run(*command, '--pretrain-iters', 2).splitlines()[-7:] == printed.splitlines()[-7:]
     assert {path: path.stat().st_mtime_ns for path in out.rglob('iter_*.pth')} == written
-    # The line that it ends with.
-    predict = printed.splitlines()[-1].split(': ')[1].split()
-    assert 'Drew 32 pictures' in run(*predict, '--out-dir', tmp_path / 'demo')
     # Another checkpoint is another run.
     other = run(*command, '--checkpoint', 'mmdiff://adm-64-small_digit-scenes.pt', fails=True)
-    assert 'pretrained.py is of other settings: name another folder' in other
+    assert 'frozen.py is of other settings: name another folder' in other
 
 
 def test_what_is_held_out():
@@ -101,4 +103,11 @@ def test_folders_that_do_not_suit(fault, message, folders, tmp_path, call_tool):
     fault(*folders)
     with pytest.raises(SystemExit, match=message):
         call_tool(TOOL, *folders, tmp_path / 'out', '--classes', *CLASSES)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_no_checkpoint(folders, tmp_path, call_tool):
+    command = (TOOL, *folders, tmp_path / 'out', '--classes', *CLASSES, '--checkpoint')
+    with pytest.raises(SystemExit, match=r'--checkpoint: there is no file .*/unet\.pt'):
+        call_tool(*command, tmp_path / 'unet.pt')
     assert not (tmp_path / 'out').exists()

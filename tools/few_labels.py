@@ -1,12 +1,13 @@
 """From a folder of images and label maps of a few of them to a segmentor.
 
-Trains a small diffusion model on all images, without labels, or takes one that is there, and
-UperNet on it with the labelled ones, and for comparison on the same network from random weights.
-Some of the labelled images are held out, to score both. Whatever was done already is not done
-again, and what was killed goes on.
+Trains a small diffusion model on all images, without labels, or takes one that is there. Then, with
+the labelled ones, UperNet on its frozen features, UperNet and the diffusion model together
+(fine-tuned), and for comparison the same network from random weights. Some of the labelled images
+are held out, to score all three. Whatever was done already is not done again, and what was killed
+goes on.
 
 OUT gets a config, a log and a work dir of each training, scores.csv, and sheet.png: images, their
-label maps, and both predictions. The configs are what to go on with.
+label maps, and the predictions. The configs are what to go on with.
 """
 
 import argparse
@@ -29,7 +30,7 @@ dataset = dict(data_root='{images}', data_prefix='')
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)
 """
-PRETRAINED = """# UperNet on the diffusion model, with {num_train} labelled images.
+FROZEN = """# UperNet on the diffusion model's frozen features, with {num_train} labelled images.
 _base_ = '{root}/configs/own-domain/upernet_gd-frozen_mine.py'
 dataset = dict(
     data_root='',
@@ -46,11 +47,17 @@ model = dict(
     auxiliary_head=dict(num_classes={num_classes}),
 )
 """
-RANDOM = """# The same network from random weights, all of which are trained.
-_base_ = './pretrained.py'
-model = dict(backbone=dict(frozen='none', init_cfg=None), neck=dict(standardize=False))
+FINE_TUNED = """# All weights are trained, from the diffusion model's.
+_base_ = './frozen.py'
+model = dict(backbone=dict(frozen='none'), neck=dict(standardize=False))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 """
+RANDOM = """# The same network from random weights.
+_base_ = './fine-tuned.py'
+model = dict(backbone=dict(init_cfg=None))
+"""
+# What is trained with labels: the pretrained ones, and what they are compared with.
+RUNS = {'frozen': FROZEN, 'fine-tuned': FINE_TUNED, 'random': RANDOM}
 
 
 def parse_args():
@@ -141,6 +148,16 @@ def split(names: list[str], held_out: int | None, seed: int) -> tuple[list[str],
     return sorted(drawn[held_out:]), sorted(drawn[:held_out])
 
 
+def local_checkpoint(checkpoint: str | None) -> str | None:
+    """A checkpoint, which is found from any folder if it is a file."""
+    if checkpoint is None or '://' in checkpoint:
+        return checkpoint
+    file = Path(checkpoint).expanduser().resolve()
+    if not file.is_file():
+        raise SystemExit(f'--checkpoint: there is no file {file}')
+    return str(file)
+
+
 def write(path: Path, text: str) -> None:
     """Write a file, or see that it says so already.
 
@@ -173,6 +190,19 @@ def train(tool: str, out: Path, name: str, iterations: int, every: int) -> None:
             raise SystemExit(f'It failed: see {out}/{name}.log. The same command goes on.')
 
 
+def draw(sheet: Path, model: tuple[Path, Path], random: tuple[Path, Path]) -> None:
+    """Draw predictions of two models, unless the sheet is newer than both."""
+    if sheet.exists() and sheet.stat().st_mtime > max(
+        checkpoint.stat().st_mtime for _, checkpoint in (model, random)
+    ):
+        return
+    command = [
+        sys.executable, ROOT / 'tools/analysis_tools/feature_sheet.py', *model, sheet,
+        '--beside', 'from random weights', *random,
+    ]  # fmt: skip
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+
+
 def main():
     args = parse_args()
     images, labels, out = (
@@ -180,6 +210,7 @@ def main():
     )
     names, suffix = labelled(images, labels)
     lists = dict(zip(('train', 'val'), split(names, args.held_out, args.seed), strict=True))
+    checkpoint = local_checkpoint(args.checkpoint) or f'{out}/pretrain/unet.pt'
     out.mkdir(parents=True, exist_ok=True)
     for name, chosen in lists.items():
         write(out / f'{name}.txt', '\n'.join(chosen) + '\n')
@@ -197,37 +228,30 @@ def main():
             [round(255 * value) for value in colours[n % len(colours)]]
             for n in range(len(args.classes))
         ],
-        checkpoint=args.checkpoint or f'{out}/pretrain/unet.pt',
+        checkpoint=checkpoint,
     )
-    for name, text in (('pretrain', PRETRAIN), ('pretrained', PRETRAINED), ('random', RANDOM)):
+    for name, text in {'pretrain': PRETRAIN, **RUNS}.items():
         write(out / f'{name}.py', text.format(**settings))
 
     if args.checkpoint is None:
         train('pretrain.py', out, 'pretrain', args.pretrain_iters, min(500, args.pretrain_iters))
-    scores, checkpoints = {}, {}
-    for name in ('pretrained', 'random'):
+    scores, models = {}, {}
+    for name in RUNS:
         train('train.py', out, name, args.iters, args.iters)
         scores[name] = read_scalars(out / name)['mIoU'][args.iters]
-        checkpoints[name] = out / name / f'iter_{args.iters}.pth'
+        models[name] = (out / f'{name}.py', out / name / f'iter_{args.iters}.pth')
     with (out / 'scores.csv').open('w', newline='') as file:
         csv.writer(file).writerows([('run', 'mIoU'), *scores.items()])
-    subprocess.run(
-        [
-            sys.executable, ROOT / 'tools/analysis_tools/feature_sheet.py', out / 'pretrained.py',
-            checkpoints['pretrained'], out / 'sheet.png',
-            '--beside', 'from random weights', out / 'random.py', checkpoints['random'],
-        ],
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )  # fmt: skip
-    gain = scores['pretrained'] - scores['random']
+    best = max(('frozen', 'fine-tuned'), key=scores.get)
+    draw(out / 'sheet.png', models[best], models['random'])
     print(
-        f'mIoU on {len(lists["val"])} images, trained with {len(lists["train"])}: '
-        f'{scores["pretrained"]:.1f} % pretrained, {scores["random"]:.1f} % from random weights '
-        f'({gain:+.1f})\n'
+        f'mIoU on {len(lists["val"])} images, trained with {len(lists["train"])}:\n'
+        f'    {scores["frozen"]:5.1f} %  pretrained, frozen\n'
+        f'    {scores["fine-tuned"]:5.1f} %  pretrained, fine-tuned\n'
+        f'    {scores["random"]:5.1f} %  the same network from random weights\n'
+        f'Pretraining is worth {scores[best] - scores["random"]:+.1f} points ({best}).\n'
         f'Pictures: {out}/sheet.png\n'
-        'To predict: python tools/image_demo.py '
-        f'{args.images} {out}/pretrained.py {checkpoints["pretrained"]}'
+        f'To predict: python tools/image_demo.py {args.images} {" ".join(map(str, models[best]))}'
     )
 
 

