@@ -115,7 +115,7 @@ def test_bad_files(changes, message, comparison, tmp_path):
         Comparison.read(tmp_path / 'missing.yml', tmp_path)
 
 
-@pytest.mark.parametrize('data', ['camvid', 'digit-scenes', 'nuclei'])
+@pytest.mark.parametrize('data', ['camvid', 'nuclei', 'texture-mosaics'])
 def test_ours_name_configs_and_no_two_runs_share_a_folder(data, root, tmp_path):
     comparison = Comparison.read(root / COMPARISONS / f'backbones_{data}.yml', tmp_path)
     assert len({run.work_dir for run in comparison.runs}) == len(comparison.runs) == 26

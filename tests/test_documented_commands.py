@@ -13,7 +13,8 @@ import pytest
 
 PROGRAMS = ('bash', 'curl', 'fidelity', 'git', 'pip', 'pre-commit', 'python')
 RECORD = """
-record() { printf '%s\\x1f' "$@" >> "$RECORD"; printf '\\n' >> "$RECORD"; }
+# In one write, as some are in the background.
+record() { printf -v line '%s\\x1f' "$@"; printf '%s\\n' "$line" >> "$RECORD"; }
 cd() { :; }
 """
 
@@ -52,6 +53,7 @@ RUN_BY = {
     'python tools/check_data.py': 'check_data::command_line',
     'python tools/(clean_features|distill).py': 'tools_teacher::what_a_run_makes_starts_another',
     'python tools/dataset_converters/digit_scenes.py': 'digit_scenes::is_deterministic',
+    'python tools/dataset_converters/texture_mosaics.py': 'texture_mosaics::more_images_do_not',
     'python tools/export.py': 'export::program_of_the_docs_labels_as_the_model',
     'python tools/few_labels.py': 'few_labels::from_folders_to_a_segmentor',
     'python tools/image_demo.py': 'tools::digit_scenes_from_training_to_pictures',
@@ -85,7 +87,7 @@ def commands(root, tmp_path_factory):
     ]:
         record = folder / page.stem
         result = subprocess.run(
-            [shutil.which('bash'), '-euc', RECORD + stubs + script_of(page)],
+            [shutil.which('bash'), '-euc', RECORD + stubs + script_of(page) + '\nwait'],
             cwd=folder,
             env=dict(RECORD=str(record), PATH=''),
             check=False,

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 CONTENT = (
     'mmdiff/checkpoints/adm-64-small_digit-scenes.pt',
     'mmdiff/checkpoints/adm-64-small_digit-scenes.md',
+    'mmdiff/checkpoints/adm-64-small_texture-mosaics.pt',
     'mmdiff/.mim/configs/upernet_gd_ade20k.py',
     'mmdiff/.mim/configs/_base_/models/upernet_gd.py',
     'mmdiff/.mim/tools/train.py',

@@ -183,7 +183,6 @@ def test_multimodal_models_are_left_out_beside_transformers_5_alone(version, lef
     ('tools/setup_env.sh --detection --stack originals', 'originals'),
     ('tools/quickstart.sh', 'today'),
     ('tools/quickstart.sh --stack originals', 'originals'),
-    ('tools/quickstart.sh configs/mask-rcnn_gd_digit-scenes.py', 'today'),
     ('tools/run_tests.sh', 'today'),
     ('tools/run_tests.sh --stack originals -m gpu', 'originals'),
     ('.ci/run', 'today'),

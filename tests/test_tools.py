@@ -125,7 +125,7 @@ def test_distributed_diffeed_waits_for_no_gradient(variant, ade20k, tmp_path, ru
 
 
 def test_digit_scenes_from_training_to_pictures(root, digit_scenes, tmp_path, run):
-    """The commands of tools/quickstart.sh, but for the set-up, on few scenes."""
+    """The commands of docs/results.md, on few scenes."""
     config = 'configs/upernet_gd_digit-scenes.py'
     options = [
         f'{split}_dataloader.dataset.data_root={digit_scenes}' for split in ('train', 'val', 'test')

@@ -168,7 +168,7 @@ def test_distributed_training_resumes_after_a_kill(root, coco, tmp_path, run, en
 
 
 def test_digit_scenes_from_training_to_pictures(root, digit_scenes, tmp_path, run):
-    """The commands of tools/quickstart.sh, but for the set-up, on few scenes."""
+    """The commands of docs/results.md, on few scenes."""
     config = 'configs/mask-rcnn_gd_digit-scenes.py'
     own_config = tmp_path / 'own.py'
     files = {'train': 'training', 'val': 'validation', 'test': 'test'}
