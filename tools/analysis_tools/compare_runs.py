@@ -202,7 +202,9 @@ def write(comparison: Comparison, out: Path) -> None:
         writer.writerow(['row', 'labels', 'seed', comparison.score])
         for row, columns in scores.items():
             for labels, seeds in columns.items():
-                writer.writerows((row, labels, seed, score) for seed, score in seeds.items())
+                writer.writerows(
+                    (row, labels, seed, f'{score:.6g}') for seed, score in seeds.items()
+                )
     # Detectors log shares, others per cent.
     factor = 100 if comparison.score.startswith('coco/') else 1
     values = {
