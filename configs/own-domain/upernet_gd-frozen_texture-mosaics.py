@@ -1,6 +1,7 @@
 # UperNet on the frozen features of the diffusion model of texture mosaics that comes with mmdiff:
 # python tools/dataset_converters/texture_mosaics.py data/texture_mosaics
 # python tools/dataset_converters/texture_mosaics.py data/texture_mosaics_test --seed 2
+# 54.9 mIoU with 10 labels after 150 iterations, mean of three seeds (docs/few_labels.md).
 _base_ = './upernet_gd-frozen_mine.py'
 dataset = dict(
     ann_file='',

@@ -25,7 +25,8 @@ def draw_curves(
         x_label (str, optional): What the x axes are; None where names
             say it. Defaults to ``'iteration'``.
     """
-    figure = Figure(figsize=(4.5 * len(curves), 3), layout='constrained')
+    legends = sum(len(lines) > 1 for lines in curves.values())
+    figure = Figure(figsize=(4.5 * len(curves) + 2 * legends, 3), layout='constrained')
     grid = figure.subplots(1, len(curves), squeeze=False)[0]
     for axes, (title, lines) in zip(grid, curves.items(), strict=True):
         for name, points in lines.items():
@@ -44,6 +45,7 @@ def draw_curves(
         if log:
             axes.set_yscale('log')
         if len(lines) > 1:
-            axes.legend(fontsize=8)
+            # Beside the axes, as lines may be anywhere in them.
+            axes.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
