@@ -1,6 +1,7 @@
 # On the frozen features of a small U-Net that was trained to denoise digit scenes: minutes on two
 # CPU cores.
-# 35.2 % of the 500 test scenes, on a U-Net of 1,250 iterations (docs/classification.md).
+# 35.2 % of the 500 test scenes, on a U-Net of 1,250 iterations, at t=150
+# (docs/classification.md).
 _base_ = [
     './_base_/models/classifier_gd-small.py',
     './_base_/datasets/digit_scenes_cls.py',

@@ -190,15 +190,15 @@ def train(tool: str, out: Path, name: str, iterations: int, every: int) -> None:
             raise SystemExit(f'It failed: see {out}/{name}.log. The same command goes on.')
 
 
-def draw(sheet: Path, model: tuple[Path, Path], random: tuple[Path, Path]) -> None:
+def draw(sheet: Path, model: tuple[Path, Path], baseline: tuple[Path, Path]) -> None:
     """Draw predictions of two models, unless the sheet is newer than both."""
     if sheet.exists() and sheet.stat().st_mtime > max(
-        checkpoint.stat().st_mtime for _, checkpoint in (model, random)
+        checkpoint.stat().st_mtime for _, checkpoint in (model, baseline)
     ):
         return
     command = [
         sys.executable, ROOT / 'tools/analysis_tools/feature_sheet.py', *model, sheet,
-        '--beside', 'from random weights', *random,
+        '--beside', 'from random weights', *baseline,
     ]  # fmt: skip
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
 

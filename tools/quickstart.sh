@@ -3,9 +3,9 @@
 #
 # Usage: tools/quickstart.sh [--stack originals]
 # Sets up, makes texture mosaics, and does with them what tools/few_labels.py does with a folder of
-# one's own images: trains UperNet on a frozen diffusion model, and for comparison on the same
-# network from random weights, and scores both on 100 images. A run that was killed goes on where it
-# was.
+# one's own images: trains UperNet on a diffusion model, frozen and fine-tuned, and for comparison on
+# the same network from random weights, and scores them on 100 images. A run that was killed goes on
+# where it was.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/setup_env.sh "$@"
