@@ -1,6 +1,7 @@
 """Images in memory, on the device, and averaged weights."""
 
 import copy
+import resource
 
 import pytest
 import torch
@@ -43,6 +44,17 @@ def test_crops_are_of_the_images():
             assert torch.equal(column - column[0, 0], torch.arange(32).expand(32, 32))
             assert row.max() < height
             assert column.max() < width
+
+
+def test_more_images_than_open_files():
+    """From a worker, as a data set of 50,000 small images is read."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        images = ImagesInMemory(numbered([(32, 32)] * 200), torch.device('cpu'), 32, num_workers=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(images.images) == 200
 
 
 def test_all_places_are_drawn():

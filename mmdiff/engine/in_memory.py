@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from mmengine.dataset import pseudo_collate
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import Tensor
@@ -46,8 +45,8 @@ class ImagesInMemory:
             check_choice('flip', way, FLIPS)
         self.crop_size = crop_size
         self.flips = [FLIPS[way] for way in flip]
-        loader = DataLoader(dataset, 64, num_workers=num_workers, collate_fn=pseudo_collate)
-        images = [image for batch in loader for image in batch['inputs']]
+        loader = DataLoader(dataset, 64, num_workers=num_workers, collate_fn=_arrays)
+        images = [torch.from_numpy(image) for batch in loader for image in batch]
         sizes = torch.tensor([image.shape[1:] for image in images])
         if sizes.min() < crop_size:
             number = int(sizes.min(dim=1).values.argmin())
@@ -108,6 +107,11 @@ class ImagesInMemory:
             order = torch.randperm(len(self.images), generator=generator, device=device)
             self._order = (epoch, seed), order
         return order
+
+
+def _arrays(items: list[dict]) -> list[np.ndarray]:
+    # A tensor from a worker would keep a file open for as long as it is held.
+    return [item['inputs'].numpy() for item in items]
 
 
 def _generator(device: torch.device, *key: int) -> torch.Generator:
