@@ -4,7 +4,8 @@ import csv
 
 import pytest
 import yaml
-from compare_runs import Comparison, Run, folder_name, write
+from compare_runs import write
+from comparison import Comparison, Run, folder_name
 from PIL import Image
 
 COMPARISONS = 'configs/comparisons'
@@ -37,7 +38,7 @@ def comparison(digit_scenes, tmp_path, root):
     file = tmp_path / 'rows.yml'
 
     def write(**changes):
-        file.write_text(yaml.safe_dump(content | changes))
+        file.write_text(yaml.safe_dump(content | changes, sort_keys=False))
         return file
 
     return write
@@ -45,7 +46,7 @@ def comparison(digit_scenes, tmp_path, root):
 
 def test_trains_and_tables_and_does_nothing_twice(comparison, tmp_path, call_tool, capsys):
     out = tmp_path / 'out'
-    settings = ('tools/analysis_tools/compare_runs.py', comparison(), '--out', out)
+    settings = ('tools/analysis_tools/compare_runs.py', comparison(), '--out', out, '--jobs', 2)
     call_tool(*settings)
     assert '1 of 1: One: t=50!, all labels, seed 3' in capsys.readouterr().out
     (row,) = csv.DictReader((out / 'scores.csv').open())
@@ -96,6 +97,48 @@ def test_figure_and_table_over_numbers_of_labels(comparison, tmp_path, monkeypat
     assert Image.open(tmp_path / 'scores.png').size[0] > 100
 
 
+RATES = {'1e-3': {'lr': 1e-3}, '3e-3': {'lr': 3e-3}}
+LENGTHS = {500: {'iters': 500}, 1000: {'iters': 1000}}
+
+
+def test_a_search_takes_one_setting_after_the_other(comparison, tmp_path, monkeypatch):
+    """The runs of all seeds have what it found, in place of what the row says."""
+    search = dict(options={'on': 'validation.txt'}, values={'rate': RATES, 'iterations': LENGTHS})
+    row = yaml.safe_load(comparison().read_text())['runs']['One: t=50!']
+    runs = {'row': dict(config=row['config'], options={'lr': 0, 'on': 'test.txt'})}
+    read = Comparison.read(comparison(seeds=[4, 5], search=search, runs=runs), tmp_path)
+    (search,) = read.searches
+    scores = {}
+    monkeypatch.setattr(Run, 'score', lambda run, key: scores.get(run.work_dir.name))
+
+    def left():
+        return [run.work_dir.relative_to(tmp_path).as_posix() for run in search.left()]
+
+    assert left() == [f'row/search/rate-{rate}-iterations-500' for rate in RATES]
+    assert {'on=validation.txt', 'lr=0.003', 'iters=500', 'randomness.seed=4'} < {
+        *search.left()[1].command
+    }
+    assert search.found() is None
+    scores |= {'rate-1e-3-iterations-500': 30.0, 'rate-3e-3-iterations-500': 40.0}
+    assert left() == ['row/search/rate-3e-3-iterations-1000']
+    scores['rate-3e-3-iterations-1000'] = 35.0
+    assert left() == []
+    assert search.found() == {'rate': '3e-3', 'iterations': '500'}
+    first, second = (run.command for run in read.runs)
+    assert {'on=test.txt', 'lr=0.003', 'iters=500', 'randomness.seed=5'} < {*second}
+    assert {*first} ^ {*second} == {
+        *(f'randomness.seed={seed}' for seed in (4, 5)),
+        *(str(tmp_path / f'row/seed-{seed}') for seed in (4, 5)),
+    }
+    write(read, tmp_path)
+    assert (tmp_path / 'search.csv').read_text().splitlines() == [
+        'row,labels,rate,iterations,mIoU',
+        'row,all,1e-3,500,30',
+        'row,all,3e-3,500,40',
+        'row,all,3e-3,1000,35',
+    ]
+
+
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
@@ -103,6 +146,10 @@ def test_figure_and_table_over_numbers_of_labels(comparison, tmp_path, monkeypat
         (dict(runs={'a': dict(confg='no.py')}), 'runs: a: unknown confg; it has config, options'),
         (dict(runs={'a': None}), 'runs: a must have config, got None'),
         (dict(scores='mIoU'), 'the file: unknown scores; it has labels, options, runs'),
+        (dict(search=dict(grid={})), 'search: unknown grid; it has options, values'),
+        (dict(search=dict(options={})), 'search: missing values'),
+        (dict(search=dict(values={'rate': {}})), 'search: values: rate must have the options'),
+        (dict(search=dict(values=['rate'])), r"search: values must .* got \['rate'\]"),
         (dict(seeds=[1, 1]), 'rows, labels or seeds share a folder'),
         (dict(labels=['none']), "labels must be positive integers or 'all', got none"),
         (dict(labels=[0]), "labels must be positive integers or 'all', got 0"),
@@ -116,9 +163,9 @@ def test_bad_files(changes, message, comparison, tmp_path):
 
 
 def test_ours_name_configs_and_no_two_runs_share_a_folder(root, tmp_path):
-    runs = {'backbones': 26, 'few-labels': 72}
+    runs = {'backbones': 26, 'few-labels': 72, 'heads': 12}
     files = sorted((root / COMPARISONS).glob('*.yml'))
-    assert len(files) == 6
+    assert len(files) == 7
     for file in files:
         comparison = Comparison.read(file, tmp_path)
         assert len(comparison.runs) == runs[file.stem.split('_')[0]]

@@ -13,8 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context('forkserver')
-# None that registers modules: tests ask whether mmdiff imports what it needs.
-CONTEXT.set_forkserver_preload(['torch', 'torchvision', 'cv2', 'mmcv', 'mmengine.runner'])
+# None that registers modules: tests ask whether mmdiff imports what it needs. Those after
+# mmengine.runner are what OpenMMLab's packages import, where they are installed.
+CONTEXT.set_forkserver_preload(
+    [
+        'torch', 'torchvision', 'cv2', 'mmcv', 'mmengine.runner', 'imgaug', 'matplotlib.pyplot',
+        'pandas', 'scipy.optimize', 'sklearn.gaussian_process', 'transformers.masking_utils',
+        'transformers.modeling_layers',
+    ]
+)  # fmt: skip
 
 
 def run_script(

@@ -23,6 +23,14 @@ from mmdiff.engine.work_dirs import latest_checkpoint
 from mmdiff.utils import LOGS, keep_freed_memory, local_file
 
 
+def positive(text: str) -> int:
+    """An argument's type: a number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
+    return number
+
+
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """Add OpenMMLab's ``--cfg-options``.
 

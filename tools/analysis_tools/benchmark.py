@@ -36,6 +36,7 @@ from benchmark_timing import default_turn
 from benchmark_worker import Worker
 
 from mmdiff.diffusion import adm, dit, get_architecture, stable_diffusion
+from mmdiff.engine.cli import positive
 from mmdiff.models.backbones.precision import BFLOAT16_INSTRUCTIONS, cpu_flags
 
 TASKS = {
@@ -159,13 +160,6 @@ def parse_args():
             if name == 'onnxruntime' and args.dtype != 'float32':
                 parser.error(f'--contenders {name!r} is measured in float32, not {args.dtype}')
     return args
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
-    return number
 
 
 def positive_seconds(text: str) -> float:
