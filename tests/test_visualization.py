@@ -102,6 +102,36 @@ def test_heads_over_their_parameters(tmp_path, root, call_tool):
     assert Image.open(tmp_path / 'out/heads.png').size > (100, 100)
 
 
+def test_a_diffusion_model_over_the_images_it_saw(tmp_path, root, call_tool, monkeypatch):
+    run, scores, picture = tmp_path / 'run', tmp_path / 'scores.csv', tmp_path / 'curve.png'
+    curve_log(run, '1', [{'noise_error/mean': 0.04, 'step': 10}, {'loss': 1.0, 'step': 12}])
+    config = Config.fromfile(root / 'configs/natural-images/pretrain_adm-32-small_cifar10.py')
+    config.dump(run / '1/vis_data/config.py')
+    scores.write_text(
+        'row,labels,seed,accuracy/top1\n'
+        'iteration 0,all,0,30\niteration 10,all,0,50\niteration 10,all,1,52\n'
+    )
+    drawn = []
+    monkeypatch.setattr('mmdiff.visualization.draw_curves', lambda *args, **_: drawn.append(args))
+    tool = 'tools/analysis_tools/plot_pretraining.py'
+    call_tool(tool, picture, run, scores)
+    assert drawn == [
+        (
+            picture,
+            {
+                'error of the predicted noise': {'run': [(640, 0.04)]},
+                'accuracy/top1': {'run': [(0, [30.0]), (640, [50.0, 52.0])]},
+            },
+        )
+    ]
+    scores.write_text('row,labels,seed,mIoU\nfrozen,all,0,30\n')
+    with pytest.raises(SystemExit, match="rows must be named 'iteration N', got 'frozen'"):
+        call_tool(tool, picture, run, scores)
+    curve_log(tmp_path / 'other', '1', [{'loss': 1.0, 'step': 12}])
+    with pytest.raises(SystemExit, match='other logged no noise_error/mean'):
+        call_tool(tool, picture, tmp_path / 'other', scores)
+
+
 def test_heads_of_runs_that_are_not_at_their_end(tmp_path, root, call_tool):
     config = 'configs/imagenet-50/linear-1k_gd_in50.py'
     run = classification_run(tmp_path / 'run', root, config, {7: 50.0, 14: 60.0})
