@@ -11,7 +11,7 @@ from argparse import ArgumentParser
 
 import pytest
 
-PROGRAMS = ('bash', 'curl', 'fidelity', 'git', 'pip', 'pre-commit', 'python')
+PROGRAMS = ('awk', 'bash', 'curl', 'fidelity', 'git', 'pip', 'pre-commit', 'python')
 RECORD = """
 # In one write, as some are in the background.
 record() { printf -v line '%s\\x1f' "$@"; printf '%s\\n' "$line" >> "$RECORD"; }

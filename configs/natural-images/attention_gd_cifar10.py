@@ -12,3 +12,5 @@ model = dict(
         num_heads=4,
     )
 )
+# The best of comparisons/heads_cifar10.yml.
+optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -10,3 +10,5 @@ model = dict(
         embed_dims=512,
     )
 )
+# The best on CIFAR-10.
+optim_wrapper = dict(optimizer=dict(lr=1e-3))

@@ -18,13 +18,15 @@ model = dict(
     ),
     head=dict(type='mmdiff.LinearHead', num_classes=10, in_channels=128, pool_size=4),
 )
-optim_wrapper = dict(optimizer=dict(type='mmdiff.FusedAdamW', lr=1e-3, weight_decay=0.05))
+# The rate and length are the best of comparisons/heads_cifar10.yml.
+train_dataloader = dict(batch_size=32)
+optim_wrapper = dict(optimizer=dict(type='mmdiff.FusedAdamW', lr=1e-2, weight_decay=0.05))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=500),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=50, end=1200),
 ]
-# 0.7 of an epoch.
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=500, val_interval=500)
+# 0.85 of an epoch.
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=1200, val_interval=1200)
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(checkpoint=dict(interval=100))

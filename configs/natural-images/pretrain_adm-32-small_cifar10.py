@@ -1,4 +1,6 @@
-# A small diffusion model of CIFAR-10.
+# A small diffusion model of CIFAR-10. Error of the predicted noise 0.0291 after 4,800 iterations
+# (6.8 epochs) in 83 minutes, on one core of an AMD EPYC beside another training
+# (docs/natural_images.md).
 _base_ = ['../_base_/datasets/cifar10.py', '../_base_/default_runtime_pretrain.py']
 model = dict(
     type='mmdiff.DenoisingModel',
