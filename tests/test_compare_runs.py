@@ -57,6 +57,10 @@ def test_trains_and_tables_and_does_nothing_twice(comparison, tmp_path, call_too
     call_tool(*settings)
     assert '1 of 1' not in capsys.readouterr().out
     assert checkpoint.stat().st_mtime_ns == written
+    options = yaml.safe_load(settings[1].read_text())['options']
+    comparison(options=options | {'optim_wrapper.optimizer.lr': 0.5})
+    with pytest.raises(SystemExit, match=r'seed-3 was trained with another .*\.lr than 0\.5'):
+        call_tool(*settings)
 
 
 def drawn(run):

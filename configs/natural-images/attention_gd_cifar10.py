@@ -1,5 +1,6 @@
 # The Attention head; the rest is as in its base.
-# 59.2 % of the held-out images (docs/natural_images.md).
+# 62.5 % of the held-out images, mean of three seeds, in three minutes on one core
+# (docs/natural_images.md).
 _base_ = './linear_gd_cifar10.py'
 model = dict(
     head=dict(

@@ -1,6 +1,7 @@
 # DifFormer: the middle block and the last of each of the two coarsest decoder levels, at three
 # timesteps; the rest is as in its base.
-# 59.6 % of the held-out images (docs/natural_images.md).
+# 61.9 % of the held-out images, mean of three seeds, in eleven minutes on one core
+# (docs/natural_images.md).
 _base_ = './linear_gd_cifar10.py'
 model = dict(
     backbone=dict(timestep=(10, 30, 90), blocks=(7, 8, 10)),

@@ -1,5 +1,5 @@
-# A linear probe of a small diffusion model of CIFAR-10. 55.5 % of the 5,000 held-out images, in
-# minutes on one core of an AMD EPYC (docs/natural_images.md).
+# A linear probe of a small diffusion model of CIFAR-10. 62.2 % of the 5,000 held-out images, mean
+# of three seeds, in two minutes on one core of an AMD EPYC (docs/natural_images.md).
 _base_ = [
     '../_base_/models/classifier_gd-small.py',
     '../_base_/datasets/cifar10.py',

@@ -107,7 +107,10 @@ def write_search(comparison: Comparison, out: Path) -> None:
 
 
 def train(runs: Sequence[Run], comparison: Comparison, jobs: int, out: Path) -> None:
-    """Train runs, and write what is there after each of them."""
+    """Train those that are not at their end, and write what is there after each of them."""
+    for run in runs:
+        run.check_settings()
+    runs = [run for run in runs if run.score(comparison.score) is None]
     with ThreadPoolExecutor(jobs) as executor:
         done = [
             executor.submit(train_one, run, f'{number} of {len(runs)}', comparison.score)
@@ -150,8 +153,7 @@ def main():
     comparison = Comparison.read(args.comparison, out)
     while left := [run for search in comparison.searches for run in search.left()]:
         train(left, comparison, args.jobs, out)
-    left = [run for run in comparison.runs if run.score(comparison.score) is None]
-    train(left, comparison, args.jobs, out)
+    train(comparison.runs, comparison, args.jobs, out)
     write(comparison, out)
     print((out / 'scores.md').read_text() + f'\nWrote {out}/scores.csv and scores.md')
 

@@ -1,8 +1,10 @@
 """What compare_runs.py trains: the runs of a comparison, and the searches before them."""
 
+import copy
 import random
 import re
 import sys
+from argparse import ArgumentParser
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -11,7 +13,7 @@ import yaml
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
-from mmdiff.engine.cli import load_config
+from mmdiff.engine.cli import add_cfg_options, load_config
 from mmdiff.utils import read_scalars
 
 TRAIN = Path(__file__).resolve().parent.parent / 'train.py'
@@ -41,7 +43,7 @@ class Run:
 
     @property
     def command(self) -> list[str]:
-        options = self.options | (self.search.found_options() if self.search else {})
+        options = self.all_options()
         if self.labels != 'all':
             options['train_dataloader.dataset.indices'] = self._drawn(options)
         return [
@@ -52,8 +54,33 @@ class Run:
             str(self.work_dir),
             '--resume',
             '--cfg-options',
-            *(f'{key}={value}' for key, value in options.items()),
+            *_as_arguments(options),
         ]
+
+    def all_options(self) -> dict:
+        """The options, with those that the search found."""
+        return self.options | (self.search.found_options() if self.search else {})
+
+    def check_settings(self) -> None:
+        """Refuse a work dir of other options.
+
+        Raises:
+            SystemExit: If the work dir has a run with other options.
+        """
+        if not (self.work_dir / self.config.name).is_file():
+            return
+        trained = Config.fromfile(self.work_dir / self.config.name)
+        parser = ArgumentParser()
+        add_cfg_options(parser)
+        options = parser.parse_args(['--cfg-options', *_as_arguments(self.all_options())])
+        for key, value in options.cfg_options.items():
+            asked = copy.deepcopy(trained)
+            asked.merge_from_dict({key: value})
+            if asked.to_dict() != trained.to_dict():
+                raise SystemExit(
+                    f'{self.work_dir} was trained with another {key} than {value}: remove it, or '
+                    'give another --out'
+                )
 
     def _drawn(self, options: dict) -> str:
         cfg = load_config(str(self.config))
@@ -231,6 +258,10 @@ def _search(file: Path, content: dict, run: Run, folder: Path) -> Search:
         values[setting] = {str(value): options for value, options in of.items()}
     options = run.options | (settings.get('options') or {})
     return Search(content['score'], replace(run, options=options, work_dir=folder), values)
+
+
+def _as_arguments(options: dict) -> list[str]:
+    return [f'{key}={value}' for key, value in options.items()]
 
 
 def _check_keys(
