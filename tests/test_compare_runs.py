@@ -167,7 +167,7 @@ def test_bad_files(changes, message, comparison, tmp_path):
 
 
 def test_ours_name_configs_and_no_two_runs_share_a_folder(root, tmp_path):
-    runs = {'backbones': 26, 'few-labels': 72, 'heads': 12, 'probes': 21}
+    runs = {'backbones': 26, 'few-labels': 72, 'heads': 12, 'probes': 14}
     files = sorted((root / COMPARISONS).glob('*.yml'))
     assert len(files) == 8
     for file in files:
