@@ -47,6 +47,7 @@ RUN_BY = {
     'python tools/analysis_tools/gate_weights.py': 'feature_aggregator::the_weights_as_a_picture',
     'python tools/analysis_tools/int8_cost.py': 'benchmark::int8',
     'python tools/analysis_tools/plot_curves.py': 'visualization::curves_of_a_resumed_run',
+    'python tools/analysis_tools/plot_scores.py': 'visualization::scores_of_comparisons',
     'python tools/analysis_tools/plot_pretraining.py': 'visualization::a_diffusion_model_over',
     'python tools/analysis_tools/probe_grid.py': 'analysis::probe_grid',
     'python tools/analysis_tools/training_memory.py': 'fsdp::training_memory',

@@ -132,6 +132,38 @@ def test_a_diffusion_model_over_the_images_it_saw(tmp_path, root, call_tool, mon
         call_tool(tool, picture, tmp_path / 'other', scores)
 
 
+def test_scores_of_comparisons_side_by_side(tmp_path, call_tool, monkeypatch):
+    of_photos, of_cells = tmp_path / 'photos.csv', tmp_path / 'cells.csv'
+    of_photos.write_text('row,labels,seed,mIoU\nfrozen,all,0,30\nfrozen,50,0,20\nfrozen,5,0,10\n')
+    of_cells.write_text('row,labels,seed,coco/AP\nfrozen,5,0,0.1\nfrozen,5,1,0.2\nr18,5,0,0.3\n')
+    tool, picture = 'tools/analysis_tools/plot_scores.py', tmp_path / 'scores.png'
+    arguments = f'Photos={of_photos}', f'Cells={of_cells}'
+    call_tool(tool, picture, *arguments)
+    assert Image.open(picture).size > (600, 100)
+    drawn = []
+    monkeypatch.setattr('mmdiff.visualization.draw_curves', lambda *args, **_: drawn.append(args))
+    call_tool(tool, picture, *arguments)
+    assert drawn == [
+        (
+            picture,
+            {
+                'Photos: mIoU': {'frozen': [('5', [10.0]), ('50', [20.0]), ('all', [30.0])]},
+                'Cells: coco/AP': {'frozen': [('5', [10.0, 20.0])], 'r18': [('5', [30.0])]},
+            },
+        )
+    ]
+    with pytest.raises(SystemExit, match='must be TITLE=SCORES_CSV, got photos'):
+        call_tool(tool, picture, 'photos')
+    with pytest.raises(SystemExit, match='scores: there is no file none'):
+        call_tool(tool, picture, 'A=none.csv')
+    of_cells.write_text('row,labels,seed,coco/AP\n')
+    with pytest.raises(SystemExit, match='has no scores yet'):
+        call_tool(tool, picture, f'A={of_cells}')
+    of_cells.write_text('run,head\na,b\n')
+    with pytest.raises(SystemExit, match='row, labels, seed and the score, got run, head'):
+        call_tool(tool, picture, f'A={of_cells}')
+
+
 def test_heads_of_runs_that_are_not_at_their_end(tmp_path, root, call_tool):
     config = 'configs/imagenet-50/linear-1k_gd_in50.py'
     run = classification_run(tmp_path / 'run', root, config, {7: 50.0, 14: 60.0})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 
 def draw_curves(
@@ -25,10 +26,16 @@ def draw_curves(
         x_label (str, optional): What the x axes are; None where names
             say it. Defaults to ``'iteration'``.
     """
-    legends = sum(len(lines) > 1 for lines in curves.values())
-    figure = Figure(figsize=(4.5 * len(curves) + 2 * legends, 3), layout='constrained')
+    names = [list(lines) for lines in curves.values()]
+    # Of neighbours with the same lines, the last one says what they are.
+    legends = [
+        len(here) > 1 and here != after for here, after in zip(names, [*names[1:], []], strict=True)
+    ]
+    # Wider ones are too small to read across a page.
+    width = 4.5 if len(curves) < 3 else 3
+    figure = Figure(figsize=(width * len(curves) + 2 * sum(legends), 3), layout='constrained')
     grid = figure.subplots(1, len(curves), squeeze=False)[0]
-    for axes, (title, lines) in zip(grid, curves.items(), strict=True):
+    for axes, (title, lines), legend in zip(grid, curves.items(), legends, strict=True):
         for name, points in lines.items():
             xs = [x for x, _ in points]
             values = [np.atleast_1d(value) for _, value in points]
@@ -41,10 +48,13 @@ def draw_curves(
         axes.set_xlabel(x_label)
         if x_label is None:
             axes.tick_params(axis='x', labelrotation=90)
+        elif not any(isinstance(x, str) for points in lines.values() for x, _ in points):
+            # 300k: six digits run into each other.
+            axes.xaxis.set_major_formatter(EngFormatter(sep=''))
         axes.grid(alpha=0.3)
         if log:
             axes.set_yscale('log')
-        if len(lines) > 1:
+        if legend:
             # Beside the axes, as lines may be anywhere in them.
             axes.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
     Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -40,6 +40,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from comparison import Comparison, Run
+from scores import COLUMNS, Scores
 
 from mmdiff.engine.cli import positive
 from mmdiff.utils import read_scalars
@@ -52,36 +53,28 @@ def write(comparison: Comparison, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with (out / 'scores.csv').open('w', newline='') as file:
         writer = csv.writer(file)
-        writer.writerow(['row', 'labels', 'seed', comparison.score])
+        writer.writerow([*COLUMNS, comparison.score])
         for row, columns in scores.items():
             for labels, seeds in columns.items():
                 writer.writerows(
                     (row, labels, seed, f'{score:.6g}') for seed, score in seeds.items()
                 )
-    # Detectors log shares, others per cent.
-    factor = 100 if comparison.score.startswith('coco/') else 1
-    values = {
-        row: {labels: [s * factor for s in seeds.values()] for labels, seeds in columns.items()}
-        for row, columns in scores.items()
-    }
-    headings = [*dict.fromkeys(run.labels for run in comparison.runs)]
-    (out / 'scores.md').write_text(table(values, headings, comparison.score))
+    read = Scores.read(out / 'scores.csv') if scores else Scores(comparison.score, {})
+    headings = [*dict.fromkeys(str(run.labels) for run in comparison.runs)]
+    (out / 'scores.md').write_text(table(read, headings))
     if comparison.searches:
         write_search(comparison, out)
     if len(headings) > 1:
-        lines = {
-            row: [(str(n), columns[n]) for n in headings if n in columns]
-            for row, columns in values.items()
-        }
-        figure = {f'{comparison.score}: mean, lowest and highest of the seeds': lines}
+        figure = {f'{read.key}: mean, lowest and highest of the seeds': read.lines()}
         draw_curves(out / 'scores.png', figure, x_label='labelled images')
 
 
-def table(values: dict[str, dict[int | str, list[float]]], headings: list, key: str) -> str:
+def table(scores: Scores, headings: list[str]) -> str:
     """The scores in Markdown: the mean, and in brackets each seed's."""
+    key = scores.key
     columns = [key] if headings == ['all'] else [f'{key}, {n} labels' for n in headings]
     lines = [f'| | {" | ".join(columns)} |', '|---' * (len(columns) + 1) + '|']
-    for row, of_labels in values.items():
+    for row, of_labels in scores.values.items():
         cells = [cell(of_labels.get(labels, ())) for labels in headings]
         lines.append(f'| {row} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'

@@ -6,11 +6,11 @@ iterations times the batch size of the work dir's config, of one process.
 """
 
 import argparse
-import csv
 import re
 from pathlib import Path
 
 from mmengine.config import Config
+from scores import Scores
 
 from mmdiff.utils import read_scalars
 from mmdiff.visualization import draw_curves
@@ -26,20 +26,15 @@ def parse_args():
     return parser.parse_args()
 
 
-def read_scores(path: Path) -> tuple[str, dict[int, list[float]]]:
-    """The score's name, and its values of all seeds by iteration."""
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    if not rows:
-        raise SystemExit(f'{path} has no scores yet')
-    key = list(rows[0])[-1]
-    scores = {}
-    for row in rows:
-        iteration = re.fullmatch(r'iteration (\d+)', row['row'])
+def of_iterations(scores: Scores, path: Path) -> dict[int, list[float]]:
+    """The values of all seeds by iteration."""
+    values = {}
+    for row, of_labels in scores.values.items():
+        iteration = re.fullmatch(r'iteration (\d+)', row)
         if iteration is None:
-            raise SystemExit(f"{path}: rows must be named 'iteration N', got {row['row']!r}")
-        scores.setdefault(int(iteration[1]), []).append(float(row[key]))
-    return key, scores
+            raise SystemExit(f"{path}: rows must be named 'iteration N', got {row!r}")
+        values[int(iteration[1])] = [value for of in of_labels.values() for value in of]
+    return values
 
 
 def main():
@@ -48,10 +43,13 @@ def main():
         errors = read_scalars(args.work_dir)['noise_error/mean']
     except (FileNotFoundError, KeyError):
         raise SystemExit(f'{args.work_dir} logged no noise_error/mean') from None
-    key, scores = read_scores(args.scores)
+    scores = Scores.read(args.scores)
     config = Config.fromfile(max(args.work_dir.glob('*/vis_data/config.py')))
     batch_size = config.train_dataloader.batch_size
-    lines = {'error of the predicted noise': errors, key: scores}
+    lines = {
+        'error of the predicted noise': errors,
+        scores.key: of_iterations(scores, args.scores),
+    }
     curves = {
         title: {args.work_dir.name: [(n * batch_size, value) for n, value in sorted(line.items())]}
         for title, line in lines.items()
