@@ -6,16 +6,29 @@ import subprocess
 import pytest
 
 
+def anchors_of(page):
+    """The names of a page's headings, as GitHub makes them."""
+    text = re.sub(r'^```.*?^```', '', page.read_text(), flags=re.M | re.S)
+    headings = re.findall(r'^#+ (.*)$', text, re.M)
+    return {re.sub(r'[^\w -]', '', heading).lower().replace(' ', '-') for heading in headings}
+
+
 def test_links_lead_somewhere(root):
     pages = [root / 'README.md', root / 'CONTRIBUTING.md', *sorted((root / 'docs').glob('*.md'))]
     links = [
-        (page, target)
+        (page, target, anchor)
         for page in pages
-        for target in re.findall(r'\]\(([^)#\s]+)(?:#[^)]*)?\)', page.read_text())
+        for target, anchor in re.findall(r'\]\(([^)#\s]*)(?:#([^)]*))?\)', page.read_text())
         if '://' not in target
     ]
     assert len(links) > 50
-    assert [(page.name, to) for page, to in links if not (page.parent / to).exists()] == []
+    assert [(page.name, to) for page, to, _ in links if not (page.parent / to).exists()] == []
+    lost = [
+        (page.name, to, anchor)
+        for page, to, anchor in links
+        if anchor and anchor not in anchors_of(page.parent / to if to else page)
+    ]
+    assert lost == []
 
 
 def test_lines_are_narrow(root):

@@ -34,7 +34,7 @@ NEEDS = {
 # FILE::NAME without test_.
 RUN_BY = {
     'bash (.ci/run|tools/(quickstart|run_tests|setup_env).sh)': 'stack::scripts_set_up_the_stack',
-    'python -c': 'packaging::wheel_trains_in_an_environment_of_its_own_from_elsewhere',
+    '(pip wheel|python -c)': 'packaging::wheel_trains_in_an_environment_of_its_own_from_elsewhere',
     'python -m pytest': 'diffusion_unet::every_block',
     'python /path/to/mmdiff/tools/train.py': 'inheritance::training_resume_and_test',
     'python tools/analysis_tools/benchmark.py': 'benchmark::table',

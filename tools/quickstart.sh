@@ -23,4 +23,5 @@ run python tools/few_labels.py $data/images $data/labels work_dirs/quickstart \
     --classes stripes checks dots bricks rings waves blotches grain cracks --held-out 100 \
     --checkpoint mmdiff://adm-64-small_texture-mosaics.pt
 echo 'Next, on your own images, without a checkpoint:'
+[ -z "${VIRTUAL_ENV:-}" ] || echo "    . $VIRTUAL_ENV/bin/activate"
 echo '    python tools/few_labels.py IMAGES LABELS OUT --classes NAME_OF_0 NAME_OF_1 ...'

@@ -88,7 +88,7 @@ set_up() {
         # Without cache: it does not tell a mmcv with compiled operators from one without.
         pip_install --no-cache-dir --no-deps "$mmcv"
     fi
-    pip_install -r "$root/requirements/$packages" -e "$root[examples]"
+    pip_install -r "$root/requirements/$packages" -e "$root[examples,pretrain]"
 }
 
 has_ops() { python -c 'import sys, mmdiff.stack as stack; sys.exit(stack.missing_operators())' 2>/dev/null; }
@@ -122,7 +122,7 @@ case $extent in
     detection) set_up_detection ;;
     tests)
         set_up_detection
-        pip_install -e "$root[test,pretrain,sd,fid,docs]"
+        pip_install -e "$root[test,sd,fid,docs]"
         # PyTorch 2.1 has no exporter for it.
         [ "$stack" = originals ] || pip_install -e "$root[export]"
         ;;
