@@ -22,6 +22,22 @@ test_pipeline = [
     dict(type='LoadAnnotations', _scope_='mmdiff'),
     dict(type='PackSegInputs'),
 ]
+tta_pipeline = [
+    dict(type='LoadImageFromFile', _scope_='mmdiff'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [
+                dict(type='Resize', scale=(int(240 * ratio), int(180 * ratio)), keep_ratio=True)
+                for ratio in (0.75, 1.0, 1.25)
+            ],
+            [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)],
+            # After RandomFlip: predictions are flipped back.
+            [dict(type='LoadAnnotations', _scope_='mmdiff')],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
 # As on digit scenes: the packages' std of 0.01 is slow from scratch.
 init_cfg = dict(type='Normal', std=0.1, override=dict(name='conv_seg'))
 model = dict(

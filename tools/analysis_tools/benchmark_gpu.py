@@ -1,4 +1,4 @@
-"""Check parity on a GPU, and fill the table of docs/performance.md, within some minutes.
+"""Check parity on a GPU, and write the table of docs/performance_gpu.md, within some minutes.
 
 The most important rows come first, each is written as soon as it is measured, and what there was no
 time for is listed. Packages are found as anywhere: by PYTHONPATH, too. A contender whose package is

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.device import get_device
 
+from mmdiff.datasets import read_rgb
 from mmdiff.models import backbone_of
 from mmdiff.visualization import draw_feature_sheet, pca_rgb
 
@@ -34,7 +35,7 @@ def parse_args():
 
 def load_square(path: str, size: int) -> np.ndarray:
     """The largest square in the middle of an image, RGB, shape (size, size, 3)."""
-    image = mmcv.imread(path, channel_order='rgb')
+    image = np.asarray(read_rgb(path))
     side = min(image.shape[:2])
     top, left = ((length - side) // 2 for length in image.shape[:2])
     return mmcv.imresize(image[top : top + side, left : left + side], (size, size))

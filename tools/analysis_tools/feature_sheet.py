@@ -7,13 +7,13 @@ beside it, and the first three principal components of each block's features as 
 import argparse
 from collections.abc import Callable
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import DATASETS
 
+from mmdiff.datasets import read_rgb
 from mmdiff.engine.cli import load_config
 from mmdiff.visualization import draw_feature_sheet, pca_rgb
 
@@ -127,7 +127,7 @@ def main():
         batch = pseudo_collate([sample])
         (result,) = model.test_step(batch)
         truth = sample['data_samples']
-        image = mmcv.imread(truth.img_path, channel_order='rgb')
+        image = np.asarray(read_rgb(truth.img_path, size=truth.ori_shape[::-1]))
         row = [image, *draw(image, truth, result)]
         for _, other, draw_other in beside.values():
             (result,) = other.test_step(pseudo_collate([dataset[index]]))

@@ -77,10 +77,9 @@ class SafeCheckpointHook(CheckpointHook):
 
     A checkpoint, and the file ``last_checkpoint`` that names it, are written
     beside the old one and then renamed; and old checkpoints, also the best
-    one so far, are removed after the new one is there, not before. (A
-    validation that is killed is not made up for: the run goes on with the
-    next iteration.) A run that goes on in another folder, such as a copy or a
-    new work dir, removes and replaces nothing in the old one.
+    one so far, are removed after the new one is there, not before. A run that
+    goes on in another folder, such as a copy or a new work dir, removes and
+    replaces nothing in the old one.
 
     Args:
         **kwargs: As of MMEngine's ``CheckpointHook``, without
