@@ -1,10 +1,11 @@
 """Several configs and seeds in one table."""
 
 import csv
+import threading
 
 import pytest
 import yaml
-from compare_runs import write
+from compare_runs import train, write
 from comparison import Comparison, Run, folder_name
 from PIL import Image
 
@@ -99,6 +100,51 @@ def test_figure_and_table_over_numbers_of_labels(comparison, tmp_path, monkeypat
         'One: t=50!,all,0,0.5',
     ]
     assert Image.open(tmp_path / 'scores.png').size[0] > 100
+
+
+# Ends when another run is there, too; SEED is its own.
+MEETS = """touch $0/SEED
+for _ in {1..100}; do
+    [ $(ls $0 | wc -l) -gt 1 ] && exit
+    sleep 0.1
+done
+exit 1"""
+
+
+def test_jobs_are_runs_at_once_of_configs_that_one_thread_reads(comparison, tmp_path, monkeypatch):
+    """As Python 3.11 parses one file at a time, or fails."""
+    met = tmp_path / 'met'
+    met.mkdir()
+    readers = set()
+
+    def command(run):
+        readers.add(threading.current_thread())
+        return ['bash', '-c', MEETS.replace('SEED', str(run.seed)), str(met)]
+
+    def score(run, key):
+        readers.add(threading.current_thread())
+        return 50.0 if (met / str(run.seed)).exists() else None
+
+    monkeypatch.setattr(Run, 'command', property(command))
+    monkeypatch.setattr(Run, 'score', score)
+    read = Comparison.read(comparison(seeds=[0, 1, 2]), tmp_path)
+    train(read.runs, read, 2, tmp_path)
+    write(read, tmp_path)
+    assert (
+        (tmp_path / 'scores.md').read_text().splitlines()[-1].endswith('50.0 (50.0, 50.0, 50.0) |')
+    )
+    assert readers == {threading.main_thread()}
+
+
+def test_a_run_that_fails_lets_none_begin(comparison, tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, 'command', property(lambda run: ['false']))
+    begun = []
+    monkeypatch.setattr(Run, 'score', lambda run, key: None)
+    monkeypatch.setattr('builtins.print', lambda *args, **_: begun.extend(args))
+    read = Comparison.read(comparison(seeds=[0, 1, 2]), tmp_path)
+    with pytest.raises(SystemExit, match='It failed: false'):
+        train(read.runs, read, 1, tmp_path)
+    assert begun == ['1 of 3: One: t=50!, all labels, seed 0']
 
 
 RATES = {'1e-3': {'lr': 1e-3}, '3e-3': {'lr': 3e-3}}

@@ -137,7 +137,7 @@ def test_scores_of_comparisons_side_by_side(tmp_path, call_tool, monkeypatch):
     of_photos.write_text('row,labels,seed,mIoU\nfrozen,all,0,30\nfrozen,50,0,20\nfrozen,5,0,10\n')
     of_cells.write_text('row,labels,seed,coco/AP\nfrozen,5,0,0.1\nfrozen,5,1,0.2\nr18,5,0,0.3\n')
     tool, picture = 'tools/analysis_tools/plot_scores.py', tmp_path / 'scores.png'
-    arguments = f'Photos={of_photos}', f'Cells={of_cells}'
+    arguments = f'Photos, mIoU={of_photos}', f'Cells={of_cells}'
     call_tool(tool, picture, *arguments)
     assert Image.open(picture).size > (600, 100)
     drawn = []
@@ -147,8 +147,8 @@ def test_scores_of_comparisons_side_by_side(tmp_path, call_tool, monkeypatch):
         (
             picture,
             {
-                'Photos: mIoU': {'frozen': [('5', [10.0]), ('50', [20.0]), ('all', [30.0])]},
-                'Cells: coco/AP': {'frozen': [('5', [10.0, 20.0])], 'r18': [('5', [30.0])]},
+                'Photos, mIoU': {'frozen': [('5', [10.0]), ('50', [20.0]), ('all', [30.0])]},
+                'Cells': {'frozen': [('5', [10.0, 20.0])], 'r18': [('5', [30.0])]},
             },
         )
     ]

@@ -36,7 +36,7 @@ import csv
 import statistics
 import subprocess
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from comparison import Comparison, Run
@@ -103,23 +103,23 @@ def train(runs: Sequence[Run], comparison: Comparison, jobs: int, out: Path) -> 
     """Train those that are not at their end, and write what is there after each of them."""
     for run in runs:
         run.check_settings()
-    runs = [run for run in runs if run.score(comparison.score) is None]
+    waiting = [run for run in runs if run.score(comparison.score) is None]
+    total, running = len(waiting), {}
+    # Python 3.11 cannot parse in two threads at once: configs are read in this one alone.
     with ThreadPoolExecutor(jobs) as executor:
-        done = [
-            executor.submit(train_one, run, f'{number} of {len(runs)}', comparison.score)
-            for number, run in enumerate(runs, 1)
-        ]
-        for future in as_completed(done):
-            if future.exception():
-                executor.shutdown(cancel_futures=True)
-            future.result()
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                run = waiting.pop(0)
+                number = f'{total - len(waiting)} of {total}'
+                print(f'{number}: {run.row}, {run.labels} labels, seed {run.seed}', flush=True)
+                running[executor.submit(subprocess.run, run.command)] = run
             write(comparison, out)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                check_trained(running.pop(future), future.result().returncode, comparison.score)
 
 
-def train_one(run: Run, number: str, score: str) -> None:
-    print(f'{number}: {run.row}, {run.labels} labels, seed {run.seed}', flush=True)
-    result = subprocess.run(run.command)
-    if result.returncode:
+def check_trained(run: Run, returncode: int, score: str) -> None:
+    if returncode:
         raise SystemExit(f'It failed: {" ".join(run.command)}')
     if run.score(score) is None:
         raise SystemExit(

@@ -28,8 +28,7 @@ def main():
         title, given, path = argument.partition('=')
         if not given:
             raise SystemExit(f'scores: must be TITLE=SCORES_CSV, got {argument}')
-        scores = Scores.read(Path(path))
-        curves[f'{title}: {scores.key}'] = scores.lines()
+        curves[title] = Scores.read(Path(path)).lines()
     draw_curves(args.out, curves, x_label='labelled images')
     print(f'Wrote {args.out}')
 
