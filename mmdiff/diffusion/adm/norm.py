@@ -128,7 +128,49 @@ class _ChannelsLastGroupNorm(torch.autograd.Function):
         if ctx.silu:
             h = torch.native_group_norm(x, weight, bias, *ctx.sizes, ctx.eps)[0]
             gradient = torch.ops.aten.silu_backward(gradient, h)
-        of_x, of_weight, of_bias = torch.ops.aten.native_group_norm_backward(
-            gradient, x, mean, rstd, weight, *ctx.sizes, [True, True, True]
-        )
+        if x.shape[1] // ctx.sizes[-1] < 8:
+            gradients = _channels_last_backward(gradient, x, mean, rstd, weight)
+        else:
+            gradients = torch.ops.aten.native_group_norm_backward(
+                gradient, x, mean, rstd, weight, *ctx.sizes, [True, True, True]
+            )
+        of_x, of_weight, of_bias = gradients
         return of_x, None, of_weight, of_bias, None, None
+
+
+def _channels_last_backward(
+    gradient: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of a group norm of few channels a group, on channels_last maps.
+
+    PyTorch's backward (2.13) goes through the channels of one group at a time,
+    ten times slower than its forward where a group has two.
+
+    Args:
+        gradient (Tensor): Of the output, shape (N, C, H, W).
+        x (Tensor): The input, of that shape.
+        mean (Tensor): Of each group, shape (N, G).
+        rstd (Tensor): One over the standard deviation of each group, shape (N, G).
+        weight (Tensor): Shape (C,).
+
+    Returns:
+        tuple[Tensor, Tensor, Tensor]: Of ``x``, of the weight and of the bias.
+    """
+    height, width = x.shape[2:]
+    gradient, x = (t.permute(0, 2, 3, 1).flatten(1, 2) for t in (gradient, x))
+    # Sums over a map, then per group: shape (N, G, C // G).
+    groups = (*mean.shape, -1)
+    of_shift = gradient.sum(1).view(groups)
+    of_scale = (gradient * x).sum(1).view(groups)
+    weight, mean, rstd = weight.view(len(mean[0]), -1), mean[..., None], rstd[..., None]
+    size = weight.shape[1] * height * width
+    shift = (of_shift * weight).sum(2, keepdim=True) * rstd / size
+    scale = (of_scale * weight).sum(2, keepdim=True) * rstd / size - shift * mean
+    factor = -scale * rstd**2
+    offset = -factor * mean - shift
+    per_channel = [t.expand(of_shift.shape).flatten(1)[:, None] for t in (offset, factor)]
+    of_x = torch.addcmul(per_channel[0], x, per_channel[1])
+    of_x.addcmul_(gradient, (rstd * weight).flatten(1)[:, None])
+    of_x = of_x.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    of_weight = ((of_scale - mean * of_shift) * rstd).sum(0)
+    return of_x, of_weight.flatten(), of_shift.sum(0).flatten()
