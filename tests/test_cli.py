@@ -9,6 +9,7 @@ from mmengine.optim import build_optim_wrapper
 from mmpretrain.datasets import CIFAR10
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_map_only
 
 from mmdiff.diffusion import CheckpointError
 from mmdiff.engine import init_cpu_distributed
@@ -93,6 +94,27 @@ def test_the_optimizer_is_fused_on_a_gpu_alone():
         assert OPTIMIZERS.build(dict(type='mmdiff.FusedAdamW', params=weights)).defaults['fused']
         with pytest.raises(TypeError, match='learning_rate'):
             OPTIMIZERS.build(dict(type='mmdiff.FusedAdamW', params=weights, learning_rate=1))
+
+
+@pytest.mark.skipif(not has_custom_operators(), reason='needs fake parameters of a GPU')
+@pytest.mark.parametrize(('before', 'after'), [('cpu', 'cuda'), ('cuda', 'cpu')])
+def test_a_run_that_goes_on_elsewhere_is_fused_if_it_is_on_a_gpu(before, after):
+    with FakeTensorMode():
+        weights, optimizers = {}, {}
+        for device in (before, after):
+            weights[device] = nn.Parameter(torch.empty(2, device=device))
+            optimizers[device] = OPTIMIZERS.build(
+                dict(type='mmdiff.FusedAdamW', params=[weights[device]], lr=0.5)
+            )
+        weights[before].grad = torch.empty_like(weights[before])
+        optimizers[before].step()
+        # As load_checkpoint's map_location.
+        state = tree_map_only(torch.Tensor, lambda t: t.to(after), optimizers[before].state_dict())
+        optimizers[after].load_state_dict(state)
+    fused = optimizers[after].param_groups[0]['fused']
+    assert fused == (True if after == 'cuda' else None)
+    of_weight = optimizers[after].state[weights[after]]
+    assert {value.device.type for value in of_weight.values()} == {after}
 
 
 def test_folders_of_data_sets(tmp_path):
