@@ -213,9 +213,16 @@ def test_bad_files(changes, message, comparison, tmp_path):
 
 
 def test_ours_name_configs_and_no_two_runs_share_a_folder(root, tmp_path):
-    runs = {'backbones': 26, 'few-labels': 72, 'few-labels-6k': 15, 'heads': 12, 'probes': 14}
+    runs = {
+        'backbones': 26,
+        'few-labels': 72,
+        'few-labels-6k': 15,
+        'heads': 12,
+        'probes': 14,
+        'probes-long': 12,
+    }
     files = sorted((root / COMPARISONS).glob('*.yml'))
-    assert len(files) == 9
+    assert len(files) == 10
     for file in files:
         comparison = Comparison.read(file, tmp_path)
         assert len(comparison.runs) == runs[file.stem.split('_')[0]]
